@@ -209,8 +209,82 @@ def interpretable(provenance: Mapping[str, Any]) -> bool:
     return not (isinstance(fit, dict) and fit.get("verdict") == "unfit")
 
 
+@dataclass(frozen=True, eq=False)
+class Judgement:
+    """The fit of a scan to a model, and the prepared scan that a run needs again.
+
+    Attributes:
+        fit: The fit.
+        examined: The examined part, bool (Z, Y, X), on the grid of the scan.
+        how: How that part was found.
+        prepared: The scan in the space of the model.
+        model: Name of the model.
+        seconds: Seconds of the stages and parts so far.
+    """
+
+    fit: Fit
+    examined: np.ndarray
+    how: Message
+    prepared: PreparedScan
+    model: str
+    seconds: dict[str, float]
+
+    def refusal(self, force: bool = False) -> UnfitError | None:
+        """Return why a run refuses the scan; None if it does not.
+
+        Args:
+            force: Whether the run examines a scan that does not fit too, which needs an alignment at least.
+        """
+        from .preprocessing.fit import kind_name
+        from .preprocessing.registration import LEAST_INFORMATION
+
+        fit, name = self.fit, self.prepared.native.name
+        if fit.verdict != "unfit":
+            return None
+        quality = getattr(self.prepared, "quality", None)
+        if quality is not None and quality.failed and (force or fit.reasons[0].code == "fit_not_aligned"):
+            facts = {"information": quality.information, "limit": LEAST_INFORMATION}
+            return UnfitError("alignment_failed", name=name, model=self.model, **facts)
+        if force:
+            return None
+        facts = {"name": name, "model": self.model, "reason": fit.reasons[0], "models": _models_for(fit.seems)}
+        if fit.seems:
+            return UnfitError("scan_does_not_fit_seems", kind=kind_name(fit.seems), **facts)
+        return UnfitError("scan_does_not_fit", **facts)
+
+
+def judge(volume: Volume, model: Model, mask: Volume | None = None, progress: Progress | None = None) -> Judgement:
+    """Judge the fit of a scan to a model, before a restoration; without torch but for a skull.
+
+    Args:
+        volume: The scan, of any orientation and spacing.
+        model: The model; only its space and modality are used.
+        mask: Brain mask on the grid of the scan; None extracts the brain.
+        progress: Receives each stage; can cancel.
+
+    Raises:
+        InputError: If the scan or the mask cannot be used.
+        Cancelled: If the user has requested cancellation.
+    """
+    from .preprocessing.fit import judged
+
+    progress, space = progress or Progress(), model.template
+    progress.stage(space.region, 0.0, 0.05, Message("progress_examined_part"))
+    examined, how = space.examined(volume, mask, progress)
+    progress.stage("preparation", 0.05, 0.3, Message("progress_preparation"))
+    prepared = space.prepared(volume, examined, progress)
+    with progress.timed("fit"):
+        fit = judged(prepared, how, model, volume.described)
+    progress.finish()
+    return Judgement(fit, examined, how, prepared, model.name, dict(progress.seconds))
+
+
 def detect(
-    volume: Volume, model: Model, settings: Settings | None = None, progress: Progress | None = None
+    volume: Volume,
+    model: Model,
+    settings: Settings | None = None,
+    progress: Progress | None = None,
+    judgement: Judgement | None = None,
 ) -> Detection:
     """Detect the anomalies of a scan.
 
@@ -219,6 +293,7 @@ def detect(
         model: A calibrated model, see `load_model`.
         settings: None for the defaults.
         progress: Receives each stage; can cancel.
+        judgement: That of the same voxels, model and mask, which saves the preparation; None judges the scan.
 
     Returns:
         The detection on the grid of the scan.
@@ -232,13 +307,11 @@ def detect(
     calibration = model.calibration
     if calibration is None:
         raise InputError("not_calibrated", model=model.name)
-    space = model.template
-    progress.stage(space.region, 0.0, 0.05, Message("progress_examined_part"))
-    examined, how = space.examined(volume, settings.mask, progress)
-    progress.stage("preparation", 0.05, 0.3, Message("progress_preparation"))
-    prepared = space.prepared(volume, examined, progress)
-    with progress.timed("fit"):
-        fit = checked_fit(prepared, how, model, settings.force)
+    earlier = {} if judgement is None else judgement.seconds
+    judgement = judgement or judge(volume, model, settings.mask, progress)
+    if refusal := judgement.refusal(settings.force):
+        raise refusal
+    space, fit, examined, prepared = model.template, judgement.fit, judgement.examined, judgement.prepared
     progress.stage("restoration", 0.3, 0.9, Message("progress_restoration"))
     method, fast, speed = _method(model, settings.fast)
     restoration, device, notes = run_on(
@@ -268,7 +341,9 @@ def detect(
         _found_by(method.members, rarities.of_members, prepared, labels, progress) if method.members and regions else {}
     )
     progress.finish()
-    level_warning = [Message("scores_higher_everywhere", sd=max(rarities.excess))] if rarities.beyond_healthy else []
+    # The advice to calibrate on scans of the same scanner is wrong for a scan that does not fit.
+    higher = rarities.beyond_healthy and meaningful
+    level_warning = [Message("scores_higher_everywhere", sd=max(rarities.excess))] if higher else []
     chosen = settings.as_json()
     # The device that computed, which may differ from the one that was asked for.
     del chosen["device"]
@@ -278,7 +353,7 @@ def detect(
         "seed": chosen.pop("seed"),
         "settings": chosen,
         "device": device,
-        "brain_mask": how,
+        "brain_mask": judgement.how,
         "input": {"name": volume.name, "sha256": content_hash(volume), **lacking(volume)},
         "resemblance": {key: round(value, 4) for key, value in prepared.similarity.items()},
         FIT: fit.as_json(),
@@ -288,7 +363,7 @@ def detect(
         MAP_UNIT: reference.unit,
         "scan_score": reference.scan_score,
         "versions": versions(),
-        "seconds": rounded(progress.seconds),
+        "seconds": rounded({**earlier, **progress.seconds}),
     }
     return Detection(
         volume,
@@ -304,7 +379,7 @@ def detect(
         reference.count,
         reference,
         provenance,
-        (*known_scan(volume, model), *fit.reasons, *level_warning, *speed, *notes),
+        (*known_scan(volume, model), *fit.reasons, *_wrong_voxels(volume, prepared), *level_warning, *speed, *notes),
     )
 
 
@@ -330,53 +405,8 @@ def no_p_value(value: float) -> float:
 
 
 def fit_of(volume: Volume, model: Model, mask: Volume | None = None, progress: Progress | None = None) -> Fit:
-    """Judge the fit of a scan to a model before a run; takes as long as its preparation, without torch but for a skull.
-
-    Args:
-        volume: The scan.
-        model: The model; only its space and modality are used.
-        mask: Brain mask on the grid of the scan; None extracts the brain.
-        progress: Receives each stage; may cancel.
-
-    Raises:
-        InputError: If the scan or the mask cannot be used.
-    """
-    from .preprocessing.fit import judged
-
-    progress = progress or Progress()
-    examined, how = model.template.examined(volume, mask, progress)
-    return judged(model.template.prepared(volume, examined, progress), how, model, volume.described)
-
-
-def checked_fit(prepared: PreparedScan, examined: Message, model: Model, force: bool = False) -> Fit:
-    """Judge the fit of a prepared scan to a model, before the restoration.
-
-    Args:
-        prepared: The scan in the space of the model.
-        examined: How the examined part was found, from `ReferenceSpace.examined`.
-        model: The model.
-        force: Whether to return the fit of an unfit scan instead of refusing it.
-
-    Raises:
-        UnfitError: If the scan cannot be aligned, or does not fit.
-    """
-    from .preprocessing.fit import judged, kind_name
-    from .preprocessing.registration import LEAST_INFORMATION
-
-    scan = prepared.native
-    fit = judged(prepared, examined, model, scan.described)
-    if fit.verdict != "unfit":
-        return fit
-    quality = getattr(prepared, "quality", None)
-    if quality is not None and quality.failed and (force or fit.reasons[0].code == "fit_not_aligned"):
-        facts = {"information": quality.information, "limit": LEAST_INFORMATION}
-        raise UnfitError("alignment_failed", name=scan.name, model=model.name, **facts)
-    if not force:
-        facts = {"name": scan.name, "model": model.name, "reason": fit.reasons[0], "models": _models_for(fit.seems)}
-        if fit.seems:
-            raise UnfitError("scan_does_not_fit_seems", kind=kind_name(fit.seems), **facts)
-        raise UnfitError("scan_does_not_fit", **facts)
-    return fit
+    """Judge the fit of a scan to a model, see `judge`."""
+    return judge(volume, model, mask, progress).fit
 
 
 def _models_for(kind: str) -> Message:
@@ -397,6 +427,14 @@ def known_scan(volume: Volume, model: Model) -> list[Message]:
 
     part = part_of(volume, model.training)
     return [Message(KNOWN[part], model=model.name)] if part else []
+
+
+def _wrong_voxels(volume: Volume, prepared: PreparedScan) -> list[Message]:
+    """Return a warning if voxels of a scan were replaced."""
+    if prepared.native is volume:
+        return []
+    count = int((prepared.native.array != volume.array).sum())
+    return [Message("wrong_voxel") if count == 1 else Message("wrong_voxels", count=count)]
 
 
 def _found_by(

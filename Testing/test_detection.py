@@ -10,7 +10,7 @@ from support.phantoms import METHODS, ToyModels, head, one_alignment, one_thread
 from support.raised import raises
 
 from MedADLib import detect, load_model
-from MedADLib.detection import Detection, Settings, content_hash, fit_of
+from MedADLib.detection import Detection, Settings, content_hash, fit_of, judge
 from MedADLib.errors import Cancelled, InputError, UnfitError
 from MedADLib.io.reading import read_image
 from MedADLib.messages import Message
@@ -244,6 +244,15 @@ def test_an_inverted_contrast_is_refused_and_forced_it_is_not_interpretable(atla
 def test_the_fit_before_a_run_is_that_of_the_run(atlas, sick, found):
     fit = fit_of(sick[0], atlas)
     assert fit.verdict != "unfit" and fit.as_json() == found.provenance["fit"]
+
+
+def test_a_run_that_is_given_its_judgement_finds_the_same(atlas, sick, found):
+    again = detect(sick[0], atlas, judgement=judge(sick[0], atlas))
+    assert (again.anomaly.array == found.anomaly.array).all() and again.regions == found.regions
+    assert again.warnings == found.warnings
+    unlike = {"seconds", "versions"}
+    kept = [{key: value for key, value in one.provenance.items() if key not in unlike} for one in (again, found)]
+    assert kept[0] == kept[1] and set(again.provenance["seconds"]) == set(found.provenance["seconds"])
 
 
 def test_a_scan_as_of_another_scanner_is_brought_down_and_warned_of(atlas, sick, found):

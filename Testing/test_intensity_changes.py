@@ -90,6 +90,25 @@ def test_one_wrong_voxel_changes_the_map_only_around_it(data_dir, value):
     assert 0 <= len(found.regions) - len(wanted.regions) <= 1
 
 
+@pytest.mark.parametrize("mode", ["hot and dead", "negative"])
+def test_many_wrong_voxels_of_a_coarse_scan_add_no_region(data_dir, mode):
+    scan, model = troubled(data_dir, "reference"), load_model("brain-t1-atlas")
+    wanted, wrong = detect(scan, model), scan.array.astype(np.float32)
+    inside = np.argwhere(wanted.mask.array > 0)
+    places = inside[np.random.default_rng(len(mode)).choice(len(inside), 60, replace=False)]
+    for number, place in enumerate(places):
+        wrong[tuple(place)] = (5e4, 0.0)[number % 2] if mode == "hot and dead" else -1e5
+    found = detect(scan.with_array(wrong), model)
+    assert [warning.code for warning in found.warnings].count("wrong_voxels") == 1
+    assert abs(found.score - wanted.score) < MOST and found.p_value == wanted.p_value
+    for one, other in ((found, wanted), (wanted, found)):
+        for region in one.regions:
+            # A voxel that the sound scan has just below the threshold may be just above it.
+            assert other.anomaly.array[one.labels.array == region.label].max() > other.threshold - 0.1
+    apart = np.abs(found.anomaly.array - wanted.anomaly.array)[wanted.mask.array > 0]
+    assert np.quantile(apart, 0.95) < MOST
+
+
 def troubled(data_dir: Path, name: str) -> Volume:
     folder = data_dir.parent / "troubled-inputs"
     if not folder.is_dir():

@@ -109,7 +109,9 @@ class LiveResult:
         name = self._name(region)
         detection = self.detection
         peak, mean = value_text(detection, region.peak), value_text(detection, region.mean)
-        what = f"{location(detection, region)}; peak {peak} ({meaning(detection, region.peak)})"
+        what = f"{location(detection, region)}; peak {peak}"
+        if detection.interpretable:
+            what = f"{what} ({meaning(detection, region.peak)})"
         what = f"{what}; mean {mean}" + ("" if math.isnan(region.q_value) else f", q = {region.q_value:.2g}")
         return f"{name}: {what}" if name else what
 
@@ -159,7 +161,9 @@ class LiveResult:
         return f"{text}; {say('page_rejected_one') if rejected == 1 else say('page_rejected', count=rejected)}"
 
     def allowed(self) -> str:
-        """Return the expected false positives at the threshold."""
+        """Return the expected false positives at the threshold; nothing if the result is not interpretable."""
+        if not self.detection.interpretable:
+            return ""
         ml = self.detection.expected_false_positive_ml
         if in_pixels(self.detection):
             return translated(false_positives(self.detection))
@@ -185,6 +189,8 @@ class LiveResult:
         """Return the threshold as text."""
         detection = self.detection
         value = translated(value_text(detection, detection.threshold))
+        if not detection.interpretable:
+            return value
         return f"{value} ({translated(meaning(detection, detection.threshold))})"
 
     def facts(self) -> list[tuple[str, str]]:
@@ -200,7 +206,7 @@ class LiveResult:
             "Smallest region": self._smallest(),
             "Fast mode": "yes" if settings.get("fast") else None,
             "Examined part": made.get("brain_mask"),
-            "Healthy scans": self.detection.healthy_count,
+            "Healthy scans": self.detection.healthy_count if self.detection.interpretable else None,
             "Score": f"{self.detection.score:.4g} ({score_name(self.detection)})",
             "Random seed": made.get("seed", "?"),
             "Device": made.get("device", "?"),

@@ -150,11 +150,12 @@ def _head() -> None:
 def _verdict() -> None:
     with html.Section():
         html.Div("✗ {{ error }}", v_if="error", classes="error", id="error")
+        html.Div("✗ {{ verdict }}", v_if="!interpretable", classes="error", id="not-interpretable")
         html.Div("✗ {{ out_of_distribution }}", v_if="out_of_distribution", classes="error", id="out-of-distribution")
         html.Div("⚠ {{ warning }}", v_for="warning in warnings", key="warning", classes="warning")
-        html.Div("{{ verdict }}", classes="verdict", id="verdict")
+        html.Div("{{ verdict }}", v_if="interpretable", classes="verdict", id="verdict")
         html.Div(v_html=("strip",), classes="strip", id="strip")
-        html.Div("{{ score }}", classes="soft lines", id="score")
+        html.Div("{{ score }}", v_if="interpretable", classes="soft lines", id="score")
 
 
 def _threshold() -> None:

@@ -113,7 +113,9 @@ class Viewer:
         state = self._state
         state.trame__title = "MedAD"
         state.update({"results": list(self._results), "chosen": next(iter(self._results)), "busy": False, "error": ""})
-        state.update({"verdict": "", "model": "", "facts": [], "rows": [], "count": "", "selected": 0})
+        state.update(
+            {"verdict": "", "interpretable": True, "model": "", "facts": [], "rows": [], "count": "", "selected": 0}
+        )
         state.update({"out_of_distribution": "", "warnings": [], "compare": "swipe", "blend": 0})
         state.update({"threshold": 0, "allowed": "", "threshold_value": "", "scale_top": ""})
         state.update({"strip": "", "score": "", "legend": "", "unit": "", "peak_title": ""})
@@ -178,6 +180,7 @@ class Viewer:
     def _update_texts(self) -> None:
         state, live = self._state, self._live
         state.verdict, state.count, state.rows = live.verdict(), live.count(), live.rows()
+        state.interpretable = live.detection.interpretable
         state.allowed, state.threshold_value = live.allowed(), live.threshold()
         state.nothing = live.nothing() if not state.rows else ""
         state.scale_top = live.scale_top(self.stage.scale_top())

@@ -11,6 +11,7 @@ from ..messages import visible
 from ..scoring.calibration import COMBINATIONS
 from ..scoring.scan_score import NAMES as SCAN_SCORES
 from ..training.config import ADVISED, settings_of
+from .reading_arguments import add_reading_arguments, reading_options
 
 if TYPE_CHECKING:
     from ..runtime.progress import Progress
@@ -58,6 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--named-scans", action="store_true", help=named)
     parser.add_argument("--seed", type=int, default=0, help="random seed (default 0)")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default auto)")
+    add_reading_arguments(parser, "They hold for all scans of the folder.")
 
 
 def run(args: argparse.Namespace, progress: Progress | None = None) -> int:
@@ -66,7 +68,7 @@ def run(args: argparse.Namespace, progress: Progress | None = None) -> int:
     from ..runtime.progress import Progress
     from ..training.recalibration import Recalibration
 
-    given = vars(args) | {"settings": settings_of(args.set)}
+    given = vars(args) | {"settings": settings_of(args.set), "reading": reading_options(args)}
     wanted = Recalibration(**{field.name: given[field.name] for field in fields(Recalibration)})
     models = [(args.load_model or load_model)(name) for name in args.model]
     found = wanted.write(models, progress or Progress())

@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .reading_arguments import add_reading_arguments, reading_options
+
 if TYPE_CHECKING:
     from ..preprocessing.fit import Fit
     from ..runtime.progress import Progress
@@ -32,6 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("inputs", type=Path, nargs="+", metavar="INPUT", help="scan, as for medad detect")
     models = f"installed model or model file (default {DEFAULT_MODEL})"
     parser.add_argument("--model", default=DEFAULT_MODEL, metavar="NAME|FILE", help=models)
+    add_reading_arguments(parser, "They hold for all scans.")
 
 
 def run(args: argparse.Namespace, progress: Progress) -> int:
@@ -51,12 +54,13 @@ def run(args: argparse.Namespace, progress: Progress) -> int:
     from ..runtime.tables import table_text
     from .main import UNFIT_CODE
 
+    options = reading_options(args)
     model = (args.load_model or load_model)(args.model)
     print(table_text((*COLUMNS, MEASURES[-1], "reason"), ()).rstrip("\n"))
     verdicts = set()
     for path in args.inputs:
         try:
-            source = named_scan(path)
+            source = named_scan(path, options)
             fit = fit_of(source.read(), model, progress=progress)
             cells, sentences = _cells(source.name, fit), fit.reasons
         except InputError as error:

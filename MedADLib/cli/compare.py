@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from ..evaluation.detectors import SEED
 from ..evaluation.image_cases import ABNORMAL_HELP
 from ..messages import visible
+from .reading_arguments import add_reading_arguments, reading_options
 
 if TYPE_CHECKING:
     from ..runtime.progress import Progress
@@ -26,6 +27,7 @@ Files in the output folder, of brain models:
   scans.tsv         scores of whole scans: AUROC of scans with a lesion against untouched ones, and how often the
                     same head scores higher with a lesion; --part validation helps to choose a score
   healthy.tsv       false regions and mL in untouched scans at the default threshold
+  default.tsv       lesions hit, and share of their voxels marked, at the default threshold
   restorations.tsv  healing (error of the restoration to the healthy tissue over that of the lesion) and sharpness
                     outside lesions (gradient energy over that of the scan; PSNR)
   cost.tsv          median seconds and peak memory
@@ -53,6 +55,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help=output)
     part = "part of the split with the healthy scans (default benchmark; for 2-D models without one, calibration)"
     parser.add_argument("--part", choices=("benchmark", "validation", "calibration"), help=part)
+    into = (
+        "insert the lesions into the healthy scans of this folder, such as those of another scanner, instead of a part "
+        "of the split; scans with a name of the split are left out"
+    )
+    parser.add_argument("--into", type=Path, metavar="DIR", help=into)
     parser.add_argument("--healthy-label", type=int, help="label of the healthy images in NPZ files with labels")
     parser.add_argument("--abnormal", type=Path, metavar="PATH", help=ABNORMAL_HELP)
     every = "simulate every kind of lesion with every contrast in every subject"
@@ -71,6 +78,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default auto)")
     real, names = "a real scan and its lesion mask, reported separately; may be repeated", ("IMAGE", "TRUTH")
     parser.add_argument("--real", nargs=2, type=Path, action="append", default=[], metavar=names, help=real)
+    scope = "They hold for all scans of the folder, and for a file of --real that cannot be read without them."
+    add_reading_arguments(parser, scope)
 
 
 def run(args: argparse.Namespace, progress: Progress | None = None) -> int:
@@ -78,6 +87,7 @@ def run(args: argparse.Namespace, progress: Progress | None = None) -> int:
     from ..evaluation.comparison import Comparison
     from ..runtime.progress import Progress
 
-    asked = Comparison(**{field.name: getattr(args, field.name) for field in fields(Comparison)})
+    given = vars(args) | {"reading": reading_options(args)}
+    asked = Comparison(**{field.name: given[field.name] for field in fields(Comparison)})
     print(visible(asked.write(progress or Progress()).read_text(encoding="utf-8")))
     return 0

@@ -6,14 +6,17 @@ import io
 import json
 import logging
 import os
+import re
 import shutil
 import sys
 import time
 import warnings
+from collections.abc import Iterable
 from contextlib import ExitStack, redirect_stdout
+from pathlib import Path
 from typing import Any, TextIO
 
-from ..messages import as_json, visible
+from ..messages import Message, as_json, visible
 from ..runtime.library_log import library_warnings
 
 SECONDS_BETWEEN_REPORTS = 0.1
@@ -38,6 +41,8 @@ class Console:
 
     def __init__(self, json_log: bool = False, quiet: bool = False, debug: bool = False):
         self.warnings: list[str] = []
+        self._hidden: re.Pattern | None = None
+        self._shown = ""
         self.window = (0.0, 1.0)
         self._json_log, self._quiet, self._debug = json_log, quiet, debug
         self._events: TextIO | None = None
@@ -68,6 +73,33 @@ class Console:
         self._clear()
         self._stack.close()
 
+    def hide(self, paths: Iterable[Path], name: str) -> None:
+        """Write `name` in place of the paths and names of these files in all further progress, warnings and errors."""
+        from ..volume import stem
+
+        words = set()
+        for path in paths:
+            # Of an image in an NPZ file, both the file and the image.
+            for one in (path, Path(str(path).rpartition("#")[0])):
+                whole = Path(os.path.abspath(one))
+                words |= {str(one), str(whole), os.path.realpath(one), whole.name, whole.stem, stem(whole)}
+        # Longer names first, because they hold the shorter ones; only whole words, because a name can be short.
+        found = [rf"(?<!\w){re.escape(one)}(?!\w)" for one in sorted(words - {"", "."}, key=len, reverse=True)]
+        self._hidden, self._shown = re.compile("|".join(found)), name
+
+    def _without_hidden(self, message: str) -> str:
+        """Replace hidden names in the parameters of a message, or in any other text."""
+        if self._hidden is None:
+            return message
+        if isinstance(message, Message):
+            return Message(message.code, **{key: self._replaced(one) for key, one in message.parameters.items()})
+        return self._replaced(message)
+
+    def _replaced(self, value: Any) -> Any:
+        if isinstance(value, Message):
+            return self._without_hidden(value)
+        return self._hidden.sub(lambda _: self._shown, value) if isinstance(value, str) else value
+
     def progress(self, stage: str, fraction: float, message: str) -> None:
         """Report a step; `fraction` is the done part of the present `window`."""
         start, stop = self.window
@@ -77,6 +109,7 @@ class Console:
         if self._last[0] == stage and now - self._last[1] < SECONDS_BETWEEN_REPORTS:
             return
         self._last = (stage, now)
+        message = self._without_hidden(message)
         self._emit("progress", stage=stage, fraction=round(fraction, 4), message=message)
         text = visible(f"{100 * fraction:3.0f} %  {stage}{': ' * bool(message)}{message}")
         if not self._bar and now >= self._line_at:
@@ -94,6 +127,7 @@ class Console:
         Args:
             message: A `Message` adds its code and parameters to the event.
         """
+        message = self._without_hidden(message)
         if message not in self.warnings:
             self.warnings.append(message)
             self._emit("warning", message=message, **(as_json(message) or {}))
@@ -106,6 +140,7 @@ class Console:
             kind: Class of the error.
             message: A `Message` adds its code and parameters to the event; for other texts the code is null.
         """
+        message = self._without_hidden(message)
         text = " ".join(message.split())
         self._emit("error", kind=kind, message=text, **(as_json(message) or {"code": None, "parameters": {}}))
         self._print(f"medad: {text}" if kind == "Cancelled" else f"medad: error: {text}", sys.stderr)

@@ -6,12 +6,12 @@ import argparse
 import importlib
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError
-from ..messages import Message
+from .reading_arguments import add_reading_arguments, reading_options
 
 if TYPE_CHECKING:
     from ..detection import Detection
@@ -71,22 +71,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--anonymous", action="store_true", help=anonymous)
     parser.add_argument("--no-picture", action="store_true", help="do not draw the figure STEM.png")
-    _add_reading_options(parser)
-
-
-def _add_reading_options(parser: argparse.ArgumentParser) -> None:
-    """Declare what a user can say about a file that its header lacks or says wrongly."""
-    group = parser.add_argument_group(
-        "what the header of the file lacks or says wrongly", "They hold for a mask too, unless its own header fits."
-    )
-    towards = "directions that the axes of the file run towards, such as RAS: right, anterior, superior"
-    group.add_argument("--orientation", type=_reading("orientation"), default="", metavar="RAS", help=towards)
-    spacing = "voxel spacing along the axes of the file, mm"
-    group.add_argument("--spacing", type=_step, nargs=3, metavar=("X", "Y", "Z"), help=spacing)
-    unit = "unit of the lengths in the header: um, mm, cm or m"
-    group.add_argument("--unit", type=_reading("unit"), default="", metavar="UNIT", help=unit)
-    form = "the position that counts where those of a NIfTI header contradict each other: sform or qform"
-    group.add_argument("--use", type=_reading("form"), default="", metavar="FORM", help=form)
+    add_reading_arguments(parser, "They hold for a mask too, unless its own header fits.")
 
 
 def run(args: argparse.Namespace, console: Console, progress: Progress) -> int:
@@ -105,7 +90,7 @@ def run(args: argparse.Namespace, console: Console, progress: Progress) -> int:
 
     from ..detection import Settings, content_hash, detect, is_image
     from ..io.reading import read_mask
-    from ..io.reading_options import AS_THE_HEADER_SAYS, ReadingOptions
+    from ..io.reading_options import AS_THE_HEADER_SAYS
     from ..io.sources import named_scan
     from ..results.writing import check_ours, check_same_scan, with_reading, write_detection
     from ..runtime.atomic_files import writable_folder
@@ -113,7 +98,11 @@ def run(args: argparse.Namespace, console: Console, progress: Progress) -> int:
 
     detect = args.detect or detect
     started = time.perf_counter()
-    scan = named_scan(args.input)
+    options = reading_options(args)
+    if args.anonymous:
+        named = [path for path in (args.input, args.mask) if path is not None]
+        console.hide(named, "the scan")
+    scan = named_scan(args.input, options)
     name = scan.name
     with writable_folder(args.output):
         if not args.anonymous:
@@ -121,11 +110,11 @@ def run(args: argparse.Namespace, console: Console, progress: Progress) -> int:
         console.window = (0.0, 0.03)
         shown = "the scan" if args.anonymous else args.input.name
         progress.stage("reading", 0.0, 1.0, f"reading {shown}")
-        options = ReadingOptions(args.orientation, args.spacing, args.unit, args.use)
-        volume = scan.read(options)
+        volume = scan.read()
         if args.anonymous:
             name = f"scan-{fingerprint(volume)[:NAME_DIGITS]}"
             volume = replace(volume, name=name)
+            console.hide(named, name)
             check_ours(args.output, name)
         check_same_scan(args.output, name, args.input, content_hash(volume))
         smallest = args.smallest_region or {}
@@ -155,10 +144,7 @@ def run(args: argparse.Namespace, console: Console, progress: Progress) -> int:
         detection = detect(volume, model, settings, progress)
         for message in detection.warnings:
             console.warning(message)
-        warnings = console.warnings
-        if args.anonymous:
-            warnings = [_without((str(args.input), args.input.name, scan.name), name, one) for one in warnings]
-        detection = replace(detection, warnings=tuple(warnings))
+        detection = replace(detection, warnings=tuple(console.warnings))
         if options != AS_THE_HEADER_SAYS:
             detection = with_reading(detection, options)
         console.window = (0.95, 1.0)
@@ -171,28 +157,16 @@ def run(args: argparse.Namespace, console: Console, progress: Progress) -> int:
     return 0
 
 
-def _without(words: Sequence[str], name: str, message: str) -> str:
-    """Replace the path and the names of a scan in a warning by another name."""
-
-    def replaced(value: Any) -> Any:
-        for word in words:
-            value = value.replace(word, name) if isinstance(value, str) else value
-        return value
-
-    if isinstance(message, Message):
-        return Message(message.code, **{key: replaced(value) for key, value in message.parameters.items()})
-    return replaced(message)
-
-
 def _report(console: Console, detection: Detection, files: list[Path], seconds: float) -> None:
     from ..results.strip import scans_needed, strip_text
-    from ..results.text import count_of_regions, doubt, top_regions, verdict
+    from ..results.text import count_of_regions, doubt, seems, top_regions, verdict
 
     model = detection.provenance.get("model", {})
     among = [strip_text(detection), *scans_needed(detection.healthy_count)] if detection.interpretable else []
     lines = [
         doubt(detection),
         f"{detection.volume.name}: {verdict(detection)}",
+        "" if detection.interpretable else seems(detection),
         *among,
         count_of_regions(detection),
         *(f"  {line}" for line in top_regions(detection)),
@@ -250,28 +224,3 @@ def _setting(name: str) -> Callable[[str], Any]:
             raise argparse.ArgumentTypeError(str(error)) from error
 
     return parse
-
-
-def _reading(name: str) -> Callable[[str], str]:
-    """Make the parser of one of the `ReadingOptions` for argparse."""
-
-    def parse(text: str) -> str:
-        from ..io.reading_options import ReadingOptions
-
-        text = text.upper() if name == "orientation" else text.lower()
-        try:
-            return getattr(ReadingOptions(**{name: text}), name)
-        except InputError as error:
-            raise argparse.ArgumentTypeError(str(error)) from error
-
-    return parse
-
-
-def _step(text: str) -> float:
-    """Parse a voxel spacing in mm."""
-    from ..io.reading_options import ReadingOptions
-
-    try:
-        return ReadingOptions(spacing=(text,) * 3).spacing[0]
-    except InputError as error:
-        raise argparse.ArgumentTypeError(str(error)) from error

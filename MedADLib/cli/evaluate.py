@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import InputError
 from .console import Console
+from .reading_arguments import add_reading_arguments, reading_options
 
 if TYPE_CHECKING:
     from ..runtime.progress import Progress
@@ -29,6 +30,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--mask", nargs="+", type=Path, metavar="MASK", help=masks)
     parser.add_argument("--threshold", type=float, help="also count lesions at this value of the maps")
     parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="table to write, .tsv or .json")
+    scope = "They hold for masks that do not fit their map otherwise, and for maps that cannot be read without them."
+    add_reading_arguments(parser, scope)
 
 
 def run(args: argparse.Namespace, console: Console, progress: Progress) -> int:
@@ -39,7 +42,7 @@ def run(args: argparse.Namespace, console: Console, progress: Progress) -> int:
 
     if args.output is not None and args.output.suffix not in (".tsv", ".json"):
         raise InputError("bad_table_name", path=args.output)
-    found = evaluate(args.maps, args.truth, args.mask, args.threshold, progress)
+    found = evaluate(args.maps, args.truth, args.mask, args.threshold, progress, reading_options(args))
     if args.output is not None:
         (write_json if args.output.suffix == ".json" else write_tsv)(found, args.output)
     console.result(found.lines(4), cases=[asdict(row) for row in found.rows], pooled=asdict(found.pooled))

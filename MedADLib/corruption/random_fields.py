@@ -43,9 +43,26 @@ def random_crop(
     Returns:
         Noise of about mean 0 and SD 1, float32 (Z, Y, X).
     """
+    return random_part([np.arange(size) for size in shape], spacing, width_mm, random)
+
+
+def random_part(
+    indices: Sequence[np.ndarray], spacing: tuple[float, float, float], width_mm: float, random: np.random.Generator
+) -> np.ndarray:
+    """Select voxels of the smooth noise of a whole volume; equal random generators give equal volumes.
+
+    Args:
+        indices: Indices of the voxels along z, y and x; the noise has the period `SHAPE`.
+        spacing: Voxel spacing along (z, y, x) in mm.
+        width_mm: See `random_crop`.
+        random: Random generator.
+
+    Returns:
+        Noise of about mean 0 and SD 1, float32, one axis for each array of indices.
+    """
     field = _fields(spacing)[int(np.argmin(np.abs(np.array(WIDTHS_MM) - width_mm)))]
     starts, signs = random.integers(0, SHAPE), np.where(random.random(3) < 0.5, 1, -1)
-    axes = [(start + sign * np.arange(size)) % full for start, sign, size, full in zip(starts, signs, shape, SHAPE)]
+    axes = [(start + sign * index) % full for start, sign, index, full in zip(starts, signs, indices, SHAPE)]
     return field[np.ix_(*axes)]
 
 

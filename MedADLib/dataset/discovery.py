@@ -18,6 +18,7 @@ from pathlib import Path
 from ..errors import InputError
 from ..io.dicom import DicomTags, is_series, most_frequent_tags, tags_of
 from ..io.images import ARRAYS, RASTERS, is_dicom, place_names, places_in
+from ..io.reading_options import AS_THE_HEADER_SAYS, ReadingOptions
 from ..io.sources import Source, own_name
 from ..messages import Message
 from ..volume import IMAGE_SUFFIXES
@@ -106,6 +107,7 @@ def find_scans(
     healthy_label: int | None = None,
     healthy: bool = True,
     skip_bad: bool = False,
+    options: ReadingOptions = AS_THE_HEADER_SAYS,
 ) -> dict[str, Source]:
     """Find the scans of a folder and its subfolders.
 
@@ -122,6 +124,7 @@ def find_scans(
         healthy_label: Label of the healthy images in NPZ files with labels.
         healthy: Whether to return the images with this label, or those with other labels.
         skip_bad: Leave out 2-D images beside volumes.
+        options: What the user says about all scans beyond their headers.
 
     Returns:
         The scans by name.
@@ -146,7 +149,7 @@ def find_scans(
         for source in _sources(path, root, subjects, healthy_label, healthy, files[path]):
             if source.name in found:
                 raise InputError("scan_name_twice", folder=folder, name=source.name)
-            found[source.name] = source
+            found[source.name] = replace(source, options=options)
     return joined_by_patient(found) if subjects == "auto" else found
 
 

@@ -20,6 +20,7 @@ import numpy as np
 
 from ..dataset.discovery import find_scans
 from ..errors import InputError
+from ..io.reading_options import AS_THE_HEADER_SAYS, READING, ReadingOptions
 from ..modelfile.model import load_model
 from ..modelfile.numbering import NUMBERED, named, numbers_of
 from ..runtime.atomic_files import write_json, write_text
@@ -38,6 +39,7 @@ from .tables import (
     complete,
     contrast_rows,
     cost_row,
+    default_rows,
     difference_rows,
     healthy_rows,
     kind_rows,
@@ -51,10 +53,14 @@ from .tables import (
 from .targets import summary
 
 if TYPE_CHECKING:
+    from ..io.sources import Source
     from ..modelfile.model import Model
+    from ..preprocessing.brain_space import BrainSpace
     from ..runtime.progress import Progress
 
 Row = dict[str, str | float | int]
+# In place of the name of a part, in ``comparison.json``.
+INTO = "other scans"
 MEASURES = {"AUROC": Curve.auroc, "AP": Curve.average_precision}
 
 
@@ -68,6 +74,8 @@ class Comparison:
         output: Folder for tables, figures and scores.
         part: Part of the split with the healthy scans; None for the benchmark, or for 2-D models without one the
             calibration images.
+        into: Folder of healthy scans that take the lesions in place of those of a part, such as scans of another
+            scanner; scans with a name of the split are left out.
         healthy_label: Label of the healthy images in NPZ files with labels.
         abnormal: Abnormal 2-D images, see `image_cases.abnormal_scans`.
         every: Whether to simulate every kind of lesion with every contrast in every subject.
@@ -77,12 +85,14 @@ class Comparison:
         brighten: Standard intensity to add to simulated lesions.
         device: Device of the detectors.
         real: Files of real scans and of their lesion masks, which have a table of their own.
+        reading: What the user says about the scans beyond their headers.
     """
 
     models: Sequence[str]
     healthy: Path
     output: Path
     part: str | None = None
+    into: Path | None = None
     healthy_label: int | None = None
     abnormal: Path | None = None
     every: bool = False
@@ -92,6 +102,7 @@ class Comparison:
     brighten: float = 0.0
     device: str = "auto"
     real: Sequence[tuple[Path, Path]] = ()
+    reading: ReadingOptions = AS_THE_HEADER_SAYS
 
     def write(self, progress: Progress) -> Path:
         """Compare the models, and write ``comparison.tsv``, ``comparison.json``, further tables, scores and figures.
@@ -102,7 +113,10 @@ class Comparison:
             MedADError: If the models differ in template or split, options do not fit them, or scans are missing.
         """
         models = [load_model(name) for name in self.models]
-        template, splits = models[0].template, self._splits(models)
+        template = models[0].template
+        if template.kind == "plane" and self.reading != AS_THE_HEADER_SAYS:
+            raise InputError("options_for_volumes", path=self.healthy)
+        splits = self._splits(models)
         for model, split in zip(models, splits):
             same = np.array_equal(model.template.image.array, template.image.array)
             if not same or split != splits[0]:
@@ -114,6 +128,8 @@ class Comparison:
         models[0] = replace(models[0], training=models[0].training | {"split": splits[0], NUMBERED: False})
         record = (_compare_images if template.kind == "plane" else _compare_lesions)(self, models, methods, progress)
         record = {"models": {model.name: model.sha256 for model in models}, "seed": self.seed} | record
+        if self.reading != AS_THE_HEADER_SAYS:
+            record[READING] = self.reading.as_json()
         write_json(self.output / "comparison.json", record, indent=1)
         progress.finish()
         return self.output / "comparison.tsv"
@@ -122,7 +138,8 @@ class Comparison:
         """Return the split of each model, with the names that numbered scans have in the folder."""
         known: dict[str, str] = {}
         if any(numbers_of(model.training) for model in models):
-            known = names_by_fingerprint(find_scans(self.healthy, healthy_label=self.healthy_label, skip_bad=True))
+            facts = {"healthy_label": self.healthy_label, "skip_bad": True, "options": self.reading}
+            known = names_by_fingerprint(find_scans(self.healthy, **facts))
         found = []
         for model in models:
             split = model.training.get("split")
@@ -148,11 +165,15 @@ def _compare_lesions(
     if comparison.places < 1:
         raise InputError("places_of_lesions", places=comparison.places)
     template, split, part = models[0].template, models[0].training.get("split") or {}, comparison.part or "benchmark"
-    if not split.get(part):
+    scans = find_scans(comparison.healthy, skip_bad=True, options=comparison.reading)
+    if comparison.into is not None:
+        part, others = INTO, _other_scans(comparison, split)
+        scans, subjects = others | scans, list(others)
+    elif not (subjects := split.get(part) or []):
         raise InputError("part_without_scans", model=models[0].name, part=part)
     comparison.output.mkdir(parents=True, exist_ok=True)
-    names = lesion_cases.case_names(split[part], comparison.every, comparison.places, comparison.unseen)
-    todo = _cases(comparison, models[0], split["calibration"], names)
+    names = lesion_cases.case_names(subjects, comparison.every, comparison.places, comparison.unseen)
+    todo = _cases(comparison, models[0].template, scans, split["calibration"], names)
     progress.stage("scoring", 0.0, 0.9)
     for number, case in enumerate(todo):
         progress.update(number / len(todo), case.label)
@@ -172,9 +193,10 @@ def _compare_lesions(
         tables["restorations.tsv"] += restoration_rows(detector.name, found[0].judged)
         tables["cost.tsv"].append(cost_row(detector.name, found[0].judged))
         usual = next(variant for variant in found if variant.form.complete)
-        write_cases(comparison.output / f"{file_name(detector.name)}.png", detector.name, usual)
-        write_misses(comparison.output / f"{file_name(detector.name)}-misses.png", found[-1], todo, template.image)
-        strips.append(Strip.of(detector.name, usual))
+        stem, title = file_name(detector.name), detector.title
+        write_cases(comparison.output / f"{stem}.png", title, usual)
+        write_misses(comparison.output / f"{stem}-misses.png", title, found[-1], todo, template.image)
+        strips.append(Strip.of(title, usual))
     write_overview(comparison.output / "overview.png", strips)
     tables["differences.tsv"] = difference_rows(sampled)
     tables = {name: rows for name, rows in tables.items() if rows}
@@ -196,16 +218,36 @@ TABLES: dict[str, Callable[[Sequence[Measured]], list[Row]]] = {
     "real.tsv": real_rows,
     "scans.tsv": scan_rows,
     "healthy.tsv": healthy_rows,
+    "default.tsv": default_rows,
 }
 
 
+def _other_scans(comparison: Comparison, split: Mapping[str, Sequence[str]]) -> dict[str, Source]:
+    """Find the healthy scans of another folder that have no name of the split."""
+    if comparison.part is not None:
+        raise InputError("into_and_part")
+    known = {name for names in split.values() for name in names}
+    found = find_scans(comparison.into, skip_bad=True, options=comparison.reading)
+    if not (others := {name: scan for name, scan in found.items() if name not in known}):
+        raise InputError("no_other_scans", folder=comparison.into)
+    return others
+
+
 def _cases(
-    comparison: Comparison, model: Model, calibration: Sequence[str], names: Sequence[lesion_cases.CaseName]
+    comparison: Comparison,
+    template: BrainSpace,
+    scans: Mapping[str, Source],
+    calibration: Sequence[str],
+    names: Sequence[lesion_cases.CaseName],
 ) -> list[StoredCase]:
     """List all cases, the calibration scans first."""
-    template, scans = model.template, find_scans(comparison.healthy, skip_bad=True)
+    reading = comparison.reading
     identity = hashlib.sha256(template.image.array.tobytes()).hexdigest()[:12]
     brighter = f"_brighter-{comparison.brighten:g}" if comparison.brighten else ""
+
+    if reading != AS_THE_HEADER_SAYS:
+        # Read in another way, the cases are others.
+        brighter += f"_read-{hashlib.sha256(json.dumps(reading.as_json()).encode()).hexdigest()[:8]}"
 
     def simulated(name: lesion_cases.CaseName) -> lesion_cases.Case:
         # A calibration scan has no lesion.
@@ -220,7 +262,7 @@ def _cases(
     for image, truth in comparison.real:
         label = f"{image.parent.name}-{image.name.split('.')[0]}"
         name = lesion_cases.CaseName(label, "real", label)
-        todo.append(stored(label, name, partial(lesion_cases.real_case, image, truth, template)))
+        todo.append(stored(label, name, partial(lesion_cases.real_case, image, truth, template, reading)))
     return todo
 
 
@@ -230,7 +272,8 @@ def _compare_images(
     """Score whole images, write tables and figures, and return the facts for ``comparison.json``."""
     from .figures import write_examples
 
-    if comparison.real or comparison.every or comparison.unseen or comparison.places != 1:
+    for_brains = (comparison.real, comparison.every, comparison.unseen, comparison.into, comparison.places != 1)
+    if any(for_brains):
         raise InputError("options_for_brains")
     abnormal = abnormal_scans(comparison.healthy, comparison.abnormal, comparison.healthy_label)
     if not abnormal:

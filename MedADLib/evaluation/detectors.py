@@ -34,6 +34,7 @@ class Detector:
         pooling: Pooling of its map where pooling is on.
         calibration: Calibration of the model as it ships; None for a score that no model file is calibrated for.
         restores: Whether it restores the scan.
+        model: Name of the model; empty without one.
     """
 
     name: str
@@ -42,6 +43,13 @@ class Detector:
     pooling: Pooling
     calibration: Calibration | None = None
     restores: bool = True
+    model: str = ""
+
+    @property
+    def title(self) -> str:
+        """Name in figures: the model, then the method or the other score of its network."""
+        *_, score = self.name.split(": ")
+        return f"{self.model}, {score.split(' (')[0]}" if self.model else self.name
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,8 +99,8 @@ def detectors(models: Sequence[Model], device: str) -> list[Detector]:
             name += f" ({model.name})" if names.count(model.name) == 1 else f" ({model.name} {model.sha256[:6]})"
         for reading, method in model.method.alternative_scores().items():
             file = f"{key}-{reading.replace(' ', '-').replace(',', '')}"
-            found.append(Detector(f"{name}: {reading}", file, _scorer(method, device), pooling))
-        found.append(Detector(name, key, _scorer(model.method, device), pooling, model.calibration))
+            found.append(Detector(f"{name}: {reading}", file, _scorer(method, device), pooling, model=model.name))
+        found.append(Detector(name, key, _scorer(model.method, device), pooling, model.calibration, model=model.name))
     return found
 
 

@@ -12,12 +12,13 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import InputError, OutputError
-from ..io.reading import read_image
+from ..io.reading import read_if_lacking, read_mask_by_header
+from ..io.reading_options import AS_THE_HEADER_SAYS, READING, ReadingOptions
 from ..runtime.atomic_files import write_text
 from ..runtime.progress import Progress
 from ..runtime.tables import table_text
 from ..scoring.metrics import Curve, LesionCounts, count_lesions
-from ..volume import stem
+from ..volume import in_order_of, stem
 from .overlap import dice
 
 RECALL = 0.95
@@ -72,12 +73,14 @@ class Evaluation:
         pooled: All examined voxels of all cases as one image; lesions are summed.
         threshold: Threshold of Dice and lesion counts, in the units of the maps; None if not requested.
         region: "mask" if only voxels in the given masks were examined, else "whole grid".
+        options: What the user said about the files beyond their headers.
     """
 
     rows: tuple[Row, ...]
     pooled: Row
     threshold: float | None
     region: str
+    options: ReadingOptions = AS_THE_HEADER_SAYS
 
     def lines(self, digits: int = 6) -> list[str]:
         """Format header, cases and the pooled row as tab-separated lines; n/a for a missing value."""
@@ -103,6 +106,7 @@ def evaluate(
     masks: Sequence[Path] | None = None,
     threshold: float | None = None,
     progress: Progress | None = None,
+    options: ReadingOptions = AS_THE_HEADER_SAYS,
 ) -> Evaluation:
     """Compare anomaly maps with reference masks, pairwise in the given order.
 
@@ -113,6 +117,7 @@ def evaluate(
             background adds true negatives, so that AUROC and false-positive rates are too good.
         threshold: Also measure Dice and lesions for voxels at or above this value.
         progress: Receives each case; may cancel.
+        options: What the user says about masks beyond their headers, and about maps that cannot be read without it.
 
     Returns:
         The measures per case and pooled.
@@ -134,11 +139,12 @@ def evaluate(
     cases = []
     for number, path in enumerate(maps):
         progress.update(number / len(maps), stem(path))
-        cases.append(_load(Path(path), Path(truths[number]), Path(masks[number]) if masks else None, threshold))
+        mask = Path(masks[number]) if masks else None
+        cases.append(_load(Path(path), Path(truths[number]), mask, threshold, options))
     rows = tuple(_row(case.name, [case], threshold) for case in cases)
     pooled = _row(POOLED, cases, threshold)
     progress.finish()
-    return Evaluation(rows, pooled, threshold, "mask" if masks else "whole grid")
+    return Evaluation(rows, pooled, threshold, "mask" if masks else "whole grid", options)
 
 
 def write_tsv(evaluation: Evaluation, path: str | os.PathLike) -> None:
@@ -163,20 +169,26 @@ def write_json(evaluation: Evaluation, path: str | os.PathLike) -> None:
     document = {
         "threshold": evaluation.threshold,
         "region": evaluation.region,
+        **({READING: evaluation.options.as_json()} if evaluation.options != AS_THE_HEADER_SAYS else {}),
         "pooled": plain(evaluation.pooled),
         "cases": [plain(row) for row in evaluation.rows],
     }
     _write(Path(path), json.dumps(document, indent=2, allow_nan=False) + "\n")
 
 
-def _load(map_path: Path, truth_path: Path, mask_path: Path | None, threshold: float | None) -> _Case:
+def _load(
+    map_path: Path, truth_path: Path, mask_path: Path | None, threshold: float | None, options: ReadingOptions
+) -> _Case:
     """Read one case and keep its examined voxels."""
     # A map or mask may be uniform, such as the reference of a healthy case.
-    score, truth = read_image(map_path, uniform=True), read_image(truth_path, uniform=True)
-    mask = read_image(mask_path, uniform=True) if mask_path else None
-    for other, other_path in ((truth, truth_path), (mask, mask_path)):
-        if other is not None and not score.same_grid(other):
+    score = read_if_lacking(map_path, options, uniform=True)
+    truth = read_mask_by_header(truth_path, score, options)
+    mask = read_mask_by_header(mask_path, score, options) if mask_path else None
+    ordered = [other and in_order_of(other, score) for other in (truth, mask)]
+    for other, found, other_path in zip((truth, mask), ordered, (truth_path, mask_path)):
+        if other is not None and found is None:
             raise InputError("evaluation_mask_not_on_grid", mask=other_path, image=map_path)
+    truth, mask = ordered
     lesion = truth.array >= 0.5
     examined = np.ones(lesion.shape, bool) if mask is None else mask.array >= 0.5
     lesions = None

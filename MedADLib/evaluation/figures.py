@@ -127,7 +127,7 @@ def write_overview(path: Path, strips: Sequence[Strip]) -> None:
         figure.savefig(partial, dpi=90, facecolor="black")
 
 
-def write_misses(path: Path, variant: Variant, cases: Sequence[StoredCase], grid: Volume) -> None:
+def write_misses(path: Path, name: str, variant: Variant, cases: Sequence[StoredCase], grid: Volume) -> None:
     """Draw what a detector misses and its largest false positives in untouched scans, as a PNG.
 
     Missed are lesions of which less than 10 % exceeds the threshold of 1 % healthy false positives, those of the
@@ -136,6 +136,7 @@ def write_misses(path: Path, variant: Variant, cases: Sequence[StoredCase], grid
 
     Args:
         path: The file.
+        name: Name of the detector, for the title.
         variant: The detector's variant.
         cases: All cases, with their scans.
         grid: The model's grid.
@@ -175,7 +176,6 @@ def write_misses(path: Path, variant: Variant, cases: Sequence[StoredCase], grid
         column[0].set_title(f"{what}\n{case.subject}, {ml:.2f} mL\n{place}", color="white", fontsize=6, pad=2)
         for axes in column:
             axes.axis("off")
-    name = variant.head["detector"]
     rows = "scan, map and restoration" if lines == 3 else "scan and map"
     title = f"{name}: {rows}; lesion (green), above the 1 % healthy threshold (white)"
     figure.suptitle(title, color="white", fontsize=8, y=0.99)

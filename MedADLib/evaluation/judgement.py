@@ -5,7 +5,7 @@ The maps of 150 cases take gigabytes, so that each case is reduced to a histogra
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
@@ -14,7 +14,7 @@ import numpy as np
 from ..masks import connected_components
 from ..scoring.calibration import Calibration
 from ..scoring.healthy_reference import Threshold
-from ..scoring.scan_score import METHOD, SCAN_SCORES, score_of_scan
+from ..scoring.scan_score import METHOD, NAMES, map_scores, rank_among
 from ..scoring.voxelwise import VoxelStatistics
 from .detectors import HEALTHY_FALSE_POSITIVES, Detector, Kept, pooled_map
 from .histograms import Histogram, Histograms
@@ -29,9 +29,6 @@ SHIPPED, YES, NO = "as shipped", "yes", "no"
 # Expected false positives in a healthy scan at the default threshold of a variant that no model file has.
 DEFAULT_ML = 1.0
 SMALLEST_REGION_ML = 0.05
-# A scan score of the comparison: the mean rank, among the healthy calibration scans, of all scores from the map.
-RANK = "rank"
-SCORES = (METHOD, *SCAN_SCORES, RANK)
 
 
 @dataclass(frozen=True)
@@ -42,12 +39,14 @@ class Lesion:
         diameter_mm: Diameter of the sphere of the same volume.
         ml: Its volume.
         hit: Whether 10 % of it exceeds the threshold of 1 % healthy false positives.
+        marked: The same at the default threshold.
         centre: A voxel (z, y, x) of it.
     """
 
     diameter_mm: float
     ml: float
     hit: bool
+    marked: bool
     centre: tuple[int, int, int]
 
     @property
@@ -89,7 +88,7 @@ class Judged:
         marked: Those of them above the default threshold.
         lesions: The lesions.
         alarms: False alarms.
-        scan: Candidates for the score of the scan by name (`SCORES`); empty unless the map is completely calibrated.
+        scan: The scores of the scan by name (`scan_score.NAMES`); empty unless the map is completely calibrated.
         slices: Slices of the map, float16 (Y, X), by index z: those with missed lesions and the largest false alarm.
         mask: The same slices of the brain, bool (Y, X).
         truth: The same slices of the lesion, bool (Y, X).
@@ -143,7 +142,8 @@ class Form:
         shipped: Calibration of the model, which replaces the two above; None for the other forms.
         threshold: The value that 1 % of the healthy voxels exceed.
         alarm: The default threshold of the model, or the value that 1 mL of a healthy scan exceeds.
-        healthy: Scan scores of each calibration scan; empty unless the map is completely calibrated.
+        healthy: Scores from the map of each healthy scan, (n, K), for the rank: those of the model if it is scored by
+            the rank, else of the calibration scans of the split; None unless the map is completely calibrated.
     """
 
     head: dict[str, str]
@@ -152,7 +152,7 @@ class Form:
     shipped: Calibration | None
     threshold: float
     alarm: float
-    healthy: tuple[dict[str, float], ...]
+    healthy: np.ndarray | None
 
     @property
     def complete(self) -> bool:
@@ -238,8 +238,8 @@ def millilitres(spacing: Sequence[float]) -> float:
 def _forms(detector: Detector, healthy: Sequence[Kept], spacing: Sequence[float]) -> Iterator[Form]:
     masks, voxel_ml = [k.mask for k in healthy], millilitres(spacing)
 
-    def scores(maps: Sequence[np.ndarray], alarm: float) -> tuple[dict[str, float], ...]:
-        return tuple(_scan_scores(m, k, alarm, voxel_ml) for m, k in zip(maps, healthy))
+    def scores(maps: Sequence[np.ndarray], alarm: float) -> np.ndarray:
+        return np.array([map_scores(m, k.mask, voxel_ml, alarm) for m, k in zip(maps, healthy)])
 
     # The maps of the members of an ensemble have different units, so only the model's own calibration joins them.
     several = detector.calibration is not None and detector.calibration.member_count > 1
@@ -253,15 +253,17 @@ def _forms(detector: Detector, healthy: Sequence[Kept], spacing: Sequence[float]
             share = min(DEFAULT_ML / voxel_ml * len(healthy) / len(values), 1.0)
             alarm = float(np.quantile(values, 1 - share))
             head = {"detector": detector.name, "pooling": (NO, YES)[pooled], "per-place": (NO, YES)[calibrated]}
-            known = scores(maps, alarm) if pooled and calibrated else ()
+            known = scores(maps, alarm) if pooled and calibrated else None
             yield Form(head, pooled, voxelwise, None, threshold, alarm, known)
     if detector.calibration is not None:
         reference = detector.calibration.reference
         threshold = reference.value_of(Threshold(100 * HEALTHY_FALSE_POSITIVES, "%"))
         alarm = reference.value_of(reference.threshold)
-        maps = [detector.calibration.anomaly_map(k.score, k.mask, spacing) for k in healthy]
+        known = detector.calibration.map_scores
+        if known is None:
+            known = scores([detector.calibration.anomaly_map(k.score, k.mask, spacing) for k in healthy], alarm)
         head = {"detector": detector.name, "pooling": SHIPPED, "per-place": SHIPPED}
-        yield Form(head, True, None, detector.calibration, threshold, alarm, scores(maps, alarm))
+        yield Form(head, True, None, detector.calibration, threshold, alarm, known)
 
 
 def _maps(detector: Detector, forms: Sequence[Form], kept: Kept, spacing: Sequence[float]) -> Iterator[np.ndarray]:
@@ -282,7 +284,7 @@ def _judged(form: Form, kept: Kept, values: np.ndarray, spacing: Sequence[float]
     mask, voxel_ml = kept.mask, millilitres(spacing)
     labels = lesion_labels(kept.kind, kept.truth) if kept.truth.any() else np.zeros(mask.shape, np.uint8)
     above = (values > form.threshold) & mask
-    lesions = _lesions(labels, above, voxel_ml)
+    lesions = _lesions(labels, above, (values > form.alarm) & mask, voxel_ml)
     size_of = np.array([0, *(lesion.size + 1 for lesion in lesions)], np.int64)
     alarms = _false_alarms((values > form.alarm) & mask & ~kept.truth, voxel_ml)
     heights = {lesion.centre[0] for lesion in lesions if not lesion.hit}
@@ -293,9 +295,9 @@ def _judged(form: Form, kept: Kept, values: np.ndarray, spacing: Sequence[float]
     height = int(sizes.argmax())
     heights.add(height)
     scan = {}
-    if form.complete:
-        scan = _scan_scores(values, kept, form.alarm, voxel_ml)
-        scan[RANK] = _rank(scan, form.healthy)
+    if form.healthy is not None:
+        scores = map_scores(values, mask, voxel_ml, form.alarm)
+        scan = dict(zip(NAMES, (kept.sample, *scores.tolist(), rank_among(scores, form.healthy)), strict=True))
     small = Kept(
         kept.kind, kept.contrast, np.empty(0, bool), np.empty(0, bool), np.empty(0, np.float32), kept.sample,
         kept.subject, kept.label, kept.sums, kept.seconds, kept.peak_mb, kept.slices,
@@ -318,29 +320,17 @@ def _judged(form: Form, kept: Kept, values: np.ndarray, spacing: Sequence[float]
     )
 
 
-def _scan_scores(values: np.ndarray, kept: Kept, threshold: float, voxel_ml: float) -> dict[str, float]:
-    """Return all scores of a scan but the rank."""
-    names = (METHOD, *SCAN_SCORES)
-    return {name: score_of_scan(name, values, kept.mask, voxel_ml, threshold, kept.sample) for name in names}
-
-
-def _rank(scores: Mapping[str, float], healthy: Sequence[Mapping[str, float]]) -> float:
-    """Return the mean share of healthy scans with a smaller score from the map; an equal one counts half."""
-    below = [(scores[name] > h[name]) + (scores[name] == h[name]) / 2 for name in SCAN_SCORES for h in healthy]
-    return float(np.mean(below)) if below else 0.0
-
-
-def _lesions(labels: np.ndarray, above: np.ndarray, voxel_ml: float) -> tuple[Lesion, ...]:
-    """Return the numbered lesions (Z, Y, X) and whether each is found by a mask."""
+def _lesions(labels: np.ndarray, above: np.ndarray, marked: np.ndarray, voxel_ml: float) -> tuple[Lesion, ...]:
+    """Return the numbered lesions (Z, Y, X), and whether the masks of the two thresholds find each."""
     count = int(labels.max(initial=0))
     if not count:
         return ()
     size = np.bincount(labels.ravel(), minlength=count + 1)[1:]
-    covered = np.bincount(labels[above], minlength=count + 1)[1:]
-    hit = covered >= np.maximum(OVERLAP * size * (1 - 1e-12), 1)
+    enough = np.maximum(OVERLAP * size * (1 - 1e-12), 1)
+    hit, found = (np.bincount(labels[mask], minlength=count + 1)[1:] >= enough for mask in (above, marked))
     return tuple(
-        Lesion(float((6 * n * voxel_ml * 1000 / np.pi) ** (1 / 3)), float(n * voxel_ml), bool(h), centre)
-        for n, h, centre in zip(size, hit, centres(labels))
+        Lesion(float((6 * n * voxel_ml * 1000 / np.pi) ** (1 / 3)), float(n * voxel_ml), bool(h), bool(f), centre)
+        for n, h, f, centre in zip(size, hit, found, centres(labels))
     )
 
 

@@ -11,15 +11,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..errors import InputError
-from ..io.reading import read_image
+from ..io.reading import read_if_lacking, read_mask_by_header
+from ..io.reading_options import AS_THE_HEADER_SAYS, ReadingOptions
 from ..io.sources import Source
 from ..messages import Message
+from ..preprocessing.brain_extraction import brain_mask
 from ..preprocessing.brain_space import BrainSpace, PreparedBrain
 from ..preprocessing.registration import resample
 from ..scoring.calibration import Pooling
 from ..scoring.metrics import Curve
 from ..training.data import read_scan
-from ..volume import Volume
+from ..volume import Volume, in_order_of
 from .detectors import SEED
 from .simulation.insertion import CONTRASTS, RADII_MM, UNSEEN, LesionSpec, insert_lesion
 
@@ -140,17 +142,24 @@ def cases(
         yield Case(name, prepared, inside, healthy)
 
 
-def real_case(image: Path, truth: Path, template: BrainSpace) -> Case:
-    """Read a real scan with a manual mask of its lesions.
+def real_case(image: Path, truth: Path, template: BrainSpace, options: ReadingOptions = AS_THE_HEADER_SAYS) -> Case:
+    """Read a real scan with a manual mask of its lesions: 0.5 or more inside.
+
+    Args:
+        image: File of the scan.
+        truth: File of the mask, in any voxel order.
+        template: Space of the model.
+        options: What the user says about files that cannot be read without it.
 
     Raises:
         InputError: If image and mask are not on the same grid.
     """
-    volume, brain = read_scan(image)
-    mask = read_image(truth)
-    if not volume.same_grid(mask):
+    volume = read_if_lacking(image, options)
+    brain = brain_mask(volume)[0]
+    mask = in_order_of(read_mask_by_header(truth, volume, options), volume)
+    if mask is None:
         raise InputError("evaluation_mask_not_on_grid", mask=truth, image=image)
-    return Case(CaseName(volume.name, "real"), *_prepared(volume, brain, mask.array > 0, template))
+    return Case(CaseName(volume.name, "real"), *_prepared(volume, brain, mask.array >= 0.5, template))
 
 
 def _prepared(

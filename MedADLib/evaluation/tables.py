@@ -14,8 +14,9 @@ from itertools import combinations
 import numpy as np
 
 from ..scoring.metrics import Curve
+from ..scoring.scan_score import NAMES
 from .histograms import Histograms, interval, resampled
-from .judgement import SCORES, SIZES, Judged, Variant
+from .judgement import SIZES, Judged, Variant
 from .lesion_cases import KINDS
 from .restoration_quality import RestorationSums
 from .simulation.insertion import CONTRASTS, UNSEEN
@@ -172,7 +173,7 @@ def scan_rows(found: Sequence[Measured]) -> list[Row]:
         judged = one.variant.judged
         own = [next((n for n in healthy if judged[n].subject == judged[c].subject), None) for c in cases]
         paired = [(c, h) for c, h in zip(cases, own) if h is not None]
-        for name in SCORES:
+        for name in NAMES:
             scores = np.array([j.scan[name] for j in judged])
             above = _above(scores[cases][:, None], scores[healthy])
             weights = [one.by_subject[:, part].astype(float) for part in (cases, healthy)]
@@ -198,6 +199,22 @@ def healthy_rows(found: Sequence[Measured]) -> list[Row]:
             regions, ml, largest = np.mean(values, axis=0) if values else (math.nan,) * 3
             row = {"scan": name, "threshold": rounded(one.variant.form.alarm), "false regions": rounded(regions)}
             rows.append(one.variant.head | row | {"false mL": rounded(ml), "largest mL": rounded(largest)})
+    return rows
+
+
+def default_rows(found: Sequence[Measured]) -> list[Row]:
+    """Return the lesions hit at the default threshold and the share of their voxels above it, by kind and contrast."""
+    rows = []
+    for one in complete(found):
+        for group in (POOLED, *KINDS, *CONTRASTS):
+            if not len(cases := one.lesions(group)):
+                continue
+            judged = [one.variant.judged[n] for n in cases]
+            lesions = [lesion.marked for j in judged for lesion in j.lesions]
+            row = {"lesions": group, "threshold": rounded(one.variant.form.alarm), "cases": len(cases)}
+            row |= {"lesions hit": f"{sum(lesions)}/{len(lesions)}", "share hit": share(sum(lesions), len(lesions))}
+            marked, positives = (sum(getattr(j, name) for j in judged) for name in ("marked", "positives"))
+            rows.append(one.variant.head | row | {"voxels marked": share(marked, positives)})
     return rows
 
 

@@ -15,155 +15,29 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from ..errors import InputError
 from ..messages import Message
 from ..volume import LETTERS, LPS_RAS, Volume, size_text
+from .dicom_checks import check_kind, check_parts, check_row
 from .dicom_files import DicomFile, FrameGroups, listed_images
+from .dicom_slices import Slice, place_of
 from .headers import has_dicom_magic
 from .reading_options import AS_THE_HEADER_SAYS, ReadingOptions
 from .voxels import MAX_VOXELS
 
 log = logging.getLogger(__name__)
 
-# How far a slice may be from its place in an even row of slices, in mm and as a share of their distance.
-JITTER_MM, JITTER_SHARE = 0.3, 0.15
-# Echo times of one volume differ by less than this share.
-ECHO_TOLERANCE = 0.05
 DICOMDIR, DICOM_SUFFIXES = "DICOMDIR", (".dcm", ".dicom", ".ima")
-FRAME_TYPES = ("MRImageFrameTypeSequence", "CTImageFrameTypeSequence", "PETFrameTypeSequence")
-COMPONENTS = {"M": "magnitude", "P": "phase", "R": "real", "I": "imaginary"}
-SEGMENTATION_CLASSES = ("1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7")
+# How many series an error lists, and how many characters of the description of each.
+MOST_LISTED, MOST_OF_DESCRIPTION = 12, 40
 
 # One modality with several codes: computed and digital radiography, and those of older devices.
 RADIOGRAPH, RADIOGRAPHS = "CR/DX", ("CR", "DX", "DR", "RG")
 # Any other text in the tag must not reach a message.
 MODALITY = re.compile("[A-Z0-9]{2,16}")
-
-
-@dataclass(frozen=True, eq=False)
-class Slice:
-    """A slice: one frame of a DICOM image file, with what decides its position in a volume.
-
-    Attributes:
-        file: The file.
-        frame: Index of the frame in the file.
-        size: Pixels along (x, y).
-        spacing: Pixel spacing along (x, y) in mm; None if missing.
-        thickness: Distance to the next slice, else thickness of the slice, in mm; None if missing.
-        cosines: Directions of rows and columns in LPS, (6,); None if missing.
-        position: LPS mm of the first pixel, (3,); None if missing.
-        slope: Factor of the stored values.
-        intercept: Summand of the stored values.
-        component: ``magnitude``, ``phase``, ``real`` or ``imaginary``; empty if unknown.
-        echo: Echo time in ms; None if unknown.
-        stack: Name of the stack of slices in the file.
-        time: Number of the volume in a sequence of volumes.
-        diffusion: Diffusion weighting.
-    """
-
-    file: DicomFile = field(repr=False)
-    frame: int
-    series: str
-    series_number: str
-    instance: str
-    patient: tuple[str, str] = field(repr=False)
-    modality: str
-    size: tuple[int, int]
-    spacing: np.ndarray | None
-    thickness: float | None
-    cosines: np.ndarray | None
-    position: np.ndarray | None
-    slope: float
-    intercept: float
-    component: str
-    echo: float | None
-    stack: str
-    time: str
-    diffusion: str
-
-    @classmethod
-    def all_of(cls, file: DicomFile) -> list[Slice]:
-        """Return the slices of a file, without localizers; none if the file is not an image of grey values.
-
-        Raises:
-            InputError: If the number of frames is impossible or differs from that of the groups of frames, or the file
-                cannot hold the pixels.
-        """
-        if not file.is_grey or file.text("SOPClassUID") in SEGMENTATION_CLASSES:
-            return []
-        frames = file.groups()
-        whole = {
-            "file": file,
-            "series": file.text("SeriesInstanceUID"),
-            "series_number": file.text("SeriesNumber"),
-            "instance": file.text("SOPInstanceUID"),
-            "patient": (file.text("PatientID"), file.text("PatientName")),
-            "modality": file.text("Modality"),
-            "size": (file.number("Columns"), file.number("Rows")),
-        }
-        return [
-            cls(frame=number, **whole, **_place(one, len(frames)), **_contrast(one))
-            for number, one in enumerate(frames)
-            if "LOCALIZER" not in _image_types(one)
-        ]
-
-
-def _place(frame: FrameGroups, count: int) -> dict[str, Any]:
-    """Return position, spacing and rescaling of a frame; of several, none has the position of the whole file."""
-    measures, plane = "PixelMeasuresSequence", "PlaneOrientationSequence"
-    transform = "PixelValueTransformationSequence"
-    spacing = frame.numbers(2, "PixelSpacing", measures)
-    position = frame.numbers(3, "ImagePositionPatient", "PlanePositionSequence", top="-" if count > 1 else "")
-    if spacing is None and position is None:
-        # A projection or a digitised image.
-        for keyword in ("ImagerPixelSpacing", "NominalScannedPixelSpacing"):
-            spacing = frame.numbers(2, keyword) if spacing is None else spacing
-    steps = [frame.numbers(1, keyword, measures) for keyword in ("SpacingBetweenSlices", "SliceThickness")]
-    slope, intercept = (frame.numbers(1, keyword, transform) for keyword in ("RescaleSlope", "RescaleIntercept"))
-    return {
-        # The header gives the distance of rows first.
-        "spacing": spacing[::-1] if spacing is not None and spacing.min() > 0 else None,
-        "thickness": next((float(step[0]) for step in steps if step is not None and step[0] > 0), None),
-        "cosines": frame.numbers(6, "ImageOrientationPatient", plane),
-        "position": position,
-        "slope": 1.0 if slope is None or slope[0] == 0 else float(slope[0]),
-        "intercept": 0.0 if intercept is None else float(intercept[0]),
-    }
-
-
-def _contrast(frame: FrameGroups) -> dict[str, Any]:
-    """Return what tells images at one position apart."""
-    echo = frame.numbers(1, "EffectiveEchoTime", "MREchoSequence", top="EchoTime")
-    content = "FrameContentSequence"
-    return {
-        "component": _component(frame),
-        "echo": None if echo is None else float(echo[0]),
-        "stack": frame.text("StackID", content, top="-"),
-        "time": frame.text("TemporalPositionIndex", content, top="TemporalPositionIdentifier"),
-        "diffusion": frame.text("DiffusionBValue", "MRDiffusionSequence"),
-    }
-
-
-def _image_types(frame: FrameGroups) -> list[str]:
-    """Return the values of FrameType, else of ImageType."""
-    return frame.text("FrameType", *FRAME_TYPES, top="ImageType").upper().split("\\")
-
-
-def _component(frame: FrameGroups) -> str:
-    """Return which part of the complex signal a frame shows."""
-    stated = frame.text("ComplexImageComponent", *FRAME_TYPES).lower()
-    if stated in COMPONENTS.values():
-        return stated
-    # As vendors write it: M, P, M_FFE, PHASE MAP. The first two values are of the standard.
-    for value in _image_types(frame)[2:]:
-        for short, name in COMPONENTS.items():
-            if value == short or value.startswith((f"{short}_", name.upper())):
-                return name
-    return ""
 
 
 def read_series(folder: Path, name: str, options: ReadingOptions = AS_THE_HEADER_SAYS) -> Volume:
@@ -240,7 +114,7 @@ def facts_of_file(path: Path) -> dict[str, bool]:
     file = DicomFile.of(path)
     if file is None:
         return {}
-    place = _place(FrameGroups.first_of(file), 1)
+    place = place_of(FrameGroups.first_of(file), 1)
     return _physical(place["spacing"], place["cosines"], file.text("Modality"))
 
 
@@ -274,7 +148,7 @@ def _completed(folder: Path, slices: list[Slice], options: ReadingOptions) -> li
     # The centre of the field of view is at 0.
     corner = -0.5 * extents @ steps
     step = options.spacing[2]
-    return [replace(one, position=corner + one.frame * steps[2], thickness=step) for one in slices]
+    return [replace(one, position=corner + one.frame * steps[2], distance=step) for one in slices]
 
 
 def _lps_direction(letter: str) -> np.ndarray:
@@ -343,16 +217,48 @@ def _choose(folder: Path, slices: list[Slice]) -> list[Slice]:
     if not volumes:
         raise InputError("single_images", folder=folder)
     if len(volumes) > 1:
-        shown = ", ".join(
-            f"{members[0].series_number or '?'} ({members[0].modality}, {len(members)})" for members in volumes
-        )
-        raise InputError("several_series", folder=folder, count=len(volumes), series=shown)
+        raise InputError("several_series", folder=folder, count=len(volumes), series=_listed(volumes))
     if len(series) > 1:
         log.warning(Message("dicom_singles_left_out", folder=str(folder), count=len(series) - 1))
     chosen = volumes[0]
     if len({member.patient for member in chosen}) > 1:
         raise InputError("several_patients", folder=folder)
+    check_parts(folder, chosen)
     return chosen
+
+
+def _listed(volumes: Sequence[Sequence[Slice]]) -> str:
+    """Describe series so that those of one number differ, without what could name a patient."""
+    identifiers = [members[0].series for members in volumes]
+    # As many characters of the end as are unique.
+    ends = (length for length in range(8, 64) if len({text[-length:] for text in identifiers}) == len(identifiers))
+    length, shown = next(ends, 64), []
+    for members in volumes[:MOST_LISTED]:
+        first = members[0]
+        details = [f"{first.series_number or '?'} ({first.modality}, {len(members)})", _description(first)]
+        details += [_time_of_day(first), f"UID …{first.series[-length:]}" if first.series else ""]
+        shown.append(" ".join(detail for detail in details if detail))
+    return ", ".join(shown) + (", …" if len(volumes) > MOST_LISTED else "")
+
+
+def _description(member: Slice) -> str:
+    """Return the description of a series in quotes; empty if it holds a part of the patient's name or number."""
+    text = " ".join(member.file.text("SeriesDescription").split())
+    words = set(re.findall(r"\w+", text.lower()))
+    private = re.findall(r"\w\w+", " ".join(member.patient).lower())
+    if any(part in words or (len(part) > 3 and part in text.lower()) for part in private):
+        return ""
+    text = text[:MOST_OF_DESCRIPTION]
+    return f"“{text}”" if text else ""
+
+
+def _time_of_day(member: Slice) -> str:
+    """Return the time at which a series began, such as 14:34:14; empty if it is unknown."""
+    for keyword in ("SeriesTime", "AcquisitionTime", "StudyTime"):
+        digits = re.match(r"(\d\d):?(\d\d):?(\d\d)", member.file.text(keyword))
+        if digits:
+            return ":".join(digits.groups())
+    return ""
 
 
 def _without_copies(folder: Path, members: list[Slice]) -> list[Slice]:
@@ -377,28 +283,6 @@ def _without_copies(folder: Path, members: list[Slice]) -> list[Slice]:
                 left_out.add(id(member))
             seen.add(digest)
     return [member for member in members if id(member) not in left_out]
-
-
-def _check_contrast(folder: Path, slices: list[Slice], heights: np.ndarray) -> None:
-    """Raise InputError if the slices, sorted by height in mm, show several things, such as magnitude and phase."""
-    shown = {member.component for member in slices} - {""}
-    if len(shown) > 1:
-        raise InputError("several_components_of_signal", folder=folder, components=", ".join(sorted(shown)))
-    echoes = [member.echo for member in slices if member.echo is not None]
-    if echoes and max(echoes) - min(echoes) > ECHO_TOLERANCE * max(echoes):
-        raise InputError("several_echoes", folder=folder, least=min(echoes), most=max(echoes))
-    times, weightings = ({getattr(member, name) for member in slices} - {""} for name in ("time", "diffusion"))
-    if len(times) > 1:
-        raise InputError("several_time_points", folder=folder, count=len(times))
-    if len(weightings) > 1:
-        raise InputError("several_diffusion_weightings", folder=folder, count=len(weightings))
-    gaps = np.diff(heights)
-    if gaps.min() > min(JITTER_MM, JITTER_SHARE * gaps.max()):
-        return
-    volumes = {member.file.path for member in slices if member.file.frames > 1}
-    if len(volumes) > 1:
-        raise InputError("several_volumes", folder=folder, count=len(volumes))
-    raise InputError("several_at_one_position", folder=folder)
 
 
 def _arrange(folder: Path, slices: list[Slice]) -> tuple[list[Slice], np.ndarray]:
@@ -426,24 +310,11 @@ def _arrange(folder: Path, slices: list[Slice]) -> tuple[list[Slice], np.ndarray
     slices = sorted(slices, key=lambda member: float(member.position @ normal))
     positions = np.array([member.position for member in slices])
     heights = positions @ normal
-    _check_contrast(folder, slices, heights)
-    gaps = np.diff(heights)
-    usual = float(np.median(gaps))
-    missing = [(n, round(gap / usual) - 1) for n, gap in enumerate(gaps) if gap > 1.5 * usual]
-    if missing:
-        gaps = ", ".join(f"{n + 1} ({count})" for n, count in missing[:5])
-        raise InputError("missing_slices", folder=folder, count=sum(count for _, count in missing), gaps=gaps)
-    step, start = np.polyfit(np.arange(len(slices)), heights, 1)
-    even = start + step * np.arange(len(slices))
-    if np.abs(heights - even).max() > min(JITTER_MM, JITTER_SHARE * step):
-        raise InputError("uneven_slices", folder=folder, least=gaps.min(), most=gaps.max())
-    sideways = positions - positions[0]
-    sideways -= np.outer(sideways @ normal, normal)
-    if np.abs(sideways).max() > 0.5 * min(slices[0].spacing):
-        raise InputError("tilted_gantry", folder=folder)
+    check_kind(folder, slices, heights)
+    check_row(folder, slices, heights)
     x_spacing, y_spacing = slices[0].spacing
     lps = np.eye(4)
-    lps[:3, :3] = np.column_stack([cosines[:3] * x_spacing, cosines[3:] * y_spacing, normal * gaps.mean()])
+    lps[:3, :3] = np.column_stack([cosines[:3] * x_spacing, cosines[3:] * y_spacing, normal * np.diff(heights).mean()])
     lps[:3, 3] = positions[0]
     return slices, LPS_RAS @ lps
 
@@ -465,7 +336,10 @@ def _single_affine(folder: Path, image: Slice) -> np.ndarray:
     spacing = np.ones(2) if image.spacing is None else image.spacing
     lps = np.eye(4)
     normal = np.cross(cosines[:3], cosines[3:])
-    lps[:3, :3] = np.column_stack([cosines[:3], cosines[3:], normal]) * [*spacing, image.thickness or 1.0]
+    lps[:3, :3] = np.column_stack([cosines[:3], cosines[3:], normal]) * [
+        *spacing,
+        image.distance or image.thickness or 1.0,
+    ]
     lps[:3, 3] = 0.0 if image.position is None else image.position
     return LPS_RAS @ lps
 

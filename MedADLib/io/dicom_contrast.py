@@ -17,6 +17,12 @@ if TYPE_CHECKING:
 
 # Milliseconds. FLAIR suppresses fluid by a long inversion time; the inversion times of T1 sequences are shorter.
 FLAIR_INVERSION, LONG_ECHO, SHORT_ECHO, LONG_REPETITION, SHORT_REPETITION = 1500.0, 70.0, 50.0, 1800.0, 1200.0
+# All attributes that are used; pydicom skips the others, among them names and numbers of patients.
+USED = (
+    *("Modality", "EchoTime", "EffectiveEchoTime", "RepetitionTime", "InversionTime", "InversionTimes"),
+    *("ScanningSequence", "EchoPulseSequence", "ContrastBolusAgent", "ContrastBolusAgentSequence"),
+    *("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"),
+)
 # Values of ContrastBolusAgent that say that there was none.
 NO_AGENT = ("", "NO", "NONE", "N", "0", "WITHOUT")
 
@@ -34,7 +40,7 @@ def described_kind(path: Path) -> str:
     if file is None:
         return ""
     try:
-        return kind_of_header(dcmread(file, stop_before_pixels=True, force=False))
+        return kind_of_header(dcmread(file, stop_before_pixels=True, force=False, specific_tags=list(USED)))
     except (InvalidDicomError, OSError, ValueError, KeyError, TypeError, AttributeError, NotImplementedError):
         # The volume was read already; a header that pydicom cannot parse only says nothing.
         return ""

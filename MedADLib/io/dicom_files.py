@@ -14,7 +14,7 @@ import warnings
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from io import BytesIO
 from pathlib import Path
@@ -38,6 +38,7 @@ UNDEFINED = 0xFFFFFFFF
 DEFLATED, BIG_ENDIAN, RLE = "1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.2", "1.2.840.10008.1.2.5"
 NATIVE = ("", "1.2.840.10008.1.2", "1.2.840.10008.1.2.1", DEFLATED, BIG_ENDIAN)
 SECONDARY_CAPTURE = ("1.2.840.10008.5.1.4.1.1.7", "1.2.840.10008.5.1.4.1.1.7.3")
+JPEG_MARK = b"\xff\xd8"
 EXPLICIT = (b"OB", b"OW", b"UN", b"OL", b"OV")
 
 # All attributes that are used, of a file and of its functional groups; pydicom skips the others.
@@ -57,6 +58,16 @@ USED = (
         "PETFrameTypeSequence",
         "FrameType",
     ),
+    *("InStackPositionNumber", "InstanceNumber", "AcquisitionNumber", "ImagesInAcquisition", "MRAcquisitionType"),
+    *("NumberOfTemporalPositions", "EchoNumbers", "SequenceName", "FrameOfReferenceUID", "ConvolutionKernel"),
+    *("CTReconstructionSequence", "ReceiveCoilName", "MRReceiveCoilSequence", "RescaleType", "Units", "RepetitionTime"),
+    *("MRTimingAndRelatedParametersSequence", "FlipAngle", "MRModifierSequence", "InversionTimes", "InversionTime"),
+    *("DiffusionDirectionality", "DiffusionGradientDirectionSequence", "DiffusionGradientOrientation"),
+    *("CardiacSynchronizationSequence", "NominalPercentageOfCardiacPhase", "DimensionIndexSequence"),
+    *("DimensionIndexPointer", "DimensionIndexValues", "ConcatenationUID", "InConcatenationNumber"),
+    *("InConcatenationTotalNumber", "ConcatenationFrameOffsetNumber", "SeriesDescription", "SeriesTime"),
+    *("AcquisitionTime", "StudyTime", "TemporalPositionSequence", "TemporalPositionTimeOffset", "GantryDetectorTilt"),
+    "ModalityLUTSequence",
     *("DirectoryRecordSequence", "DirectoryRecordType", "ReferencedFileID"),
 )
 
@@ -138,6 +149,11 @@ class DicomFile:
         kind = self.text("PhotometricInterpretation")
         return self.number("SamplesPerPixel", 1) == 1 and kind in ("", "MONOCHROME1", "MONOCHROME2")
 
+    @property
+    def has_groups(self) -> bool:
+        """Whether the attributes of frames are in functional groups."""
+        return any(self.value(f"{kind}FunctionalGroupsSequence") for kind in ("Shared", "PerFrame"))
+
     def groups(self) -> list[FrameGroups]:
         """Return the attributes of each frame.
 
@@ -153,7 +169,8 @@ class DicomFile:
             raise InputError("frames_differ", path=self.path, frames=count, groups=len(frames))
         shared = self.value("SharedFunctionalGroupsSequence")
         own, common = list(frames or [None] * count), shared[0] if shared else None
-        return [FrameGroups(self.header, common, frame) for frame in own]
+        known: dict[tuple[str, ...], Any] = {}
+        return [FrameGroups(self.header, common, frame, known) for frame in own]
 
     # Pixels.
 
@@ -181,7 +198,7 @@ class DicomFile:
         ``MONOCHROME1``, of which small values are bright, is inverted.
 
         Raises:
-            InputError: If they are too many.
+            InputError: If they are too many, or more than those of the frames.
             ValueError: If they cannot be decoded.
         """
         pixels, shape = self.check_size(), (self.frames, self.number("Rows"), self.number("Columns"))
@@ -192,16 +209,25 @@ class DicomFile:
             raise ValueError("unknown layout of bits")
         with self._pixels() as (stream, kind, length):
             if self.syntax in NATIVE:
+                self._check_held(length * 8 * shape[0] // (pixels * allocated))
                 content = stream.read(min(length, pixels * allocated // 8))
                 array = self._native(content, kind, shape, allocated, signed)
                 if stored < allocated:
                     # The other bits can hold an overlay.
                     array = array << (allocated - high - 1) >> (allocated - stored)
             else:
-                array = self._decoded(self._fragments(stream), shape, (allocated, stored, high, int(signed)))
+                fragments = self._fragments(stream)
+                # A frame may be spread over several fragments, of which the first has the mark of JPEG.
+                self._check_held(sum(fragment[:2] == JPEG_MARK for fragment in fragments[1:]))
+                array = self._decoded(fragments, shape, (allocated, stored, high, int(signed)))
         if self.text("PhotometricInterpretation") == "MONOCHROME1":
             array = (-1 if signed else (1 << stored) - 1) - array
         return array
+
+    def _check_held(self, held: int) -> None:
+        """Raise InputError if the file holds the pixels of more frames than its header describes."""
+        if held > self.frames:
+            raise InputError("more_pixels_than_frames", path=self.path, held=held, frames=self.frames)
 
     def check_pixels(self) -> None:
         """Check the pixels as far as that is possible without decoding them.
@@ -270,11 +296,19 @@ class DicomFile:
 
 @dataclass(frozen=True, eq=False)
 class FrameGroups:
-    """Attributes of one frame: its own, else those that all frames share, else those of the file."""
+    """Attributes of one frame: its own, else those that all frames share, else those of the file.
+
+    Attributes:
+        header: Attributes of the file.
+        shared: Functional groups of all frames; None if there are none.
+        own: Functional groups of the frame; None if there are none.
+        known: Values that frames without their own have, to search for them once in a file.
+    """
 
     header: Dataset
     shared: Dataset | None
     own: Dataset | None
+    known: dict[tuple[str, ...], Any] = field(default_factory=dict, repr=False)
 
     @classmethod
     def first_of(cls, file: DicomFile) -> FrameGroups:
@@ -290,13 +324,16 @@ class FrameGroups:
             sequences: Functional groups of the frame that can hold it.
             top: Attribute of the file that replaces it; empty for the same one, ``-`` for none.
         """
-        for groups in (self.own, self.shared):
-            for name in sequences if groups is not None else ():
-                group = groups.get(name)
-                value = group[0].get(keyword) if group else None
-                if value not in (None, ""):
-                    return value
-        return None if top == "-" else self.header.get(top or keyword)
+        value = _in_groups(self.own, keyword, sequences)
+        if value is not None:
+            return value
+        key = (keyword, *sequences, top)
+        if key not in self.known:
+            value = _in_groups(self.shared, keyword, sequences)
+            if value is None and top != "-":
+                value = self.header.get(top or keyword)
+            self.known[key] = value
+        return self.known[key]
 
     def text(self, keyword: str, *sequences: str, top: str = "") -> str:
         """Return an attribute as text, see `value`; empty if it is missing."""
@@ -309,6 +346,16 @@ class FrameGroups:
         except (TypeError, ValueError):
             return None
         return values if values.shape == (count,) and np.isfinite(values).all() else None
+
+
+def _in_groups(groups: Dataset | None, keyword: str, sequences: tuple[str, ...]) -> Any:
+    """Return the value of an attribute in the first of these functional groups that has it; None if none has."""
+    for name in sequences if groups is not None else ():
+        group = groups.get(name)
+        value = group[0].get(keyword) if group else None
+        if value not in (None, ""):
+            return value
+    return None
 
 
 def listed_images(index: Path) -> list[tuple[str, ...]]:
@@ -404,7 +451,7 @@ def _check_codec(fragment: bytes, syntax: str, shape: tuple[int, ...], pixel_byt
     elif fragment[:4] == b"\xff\x4f\xff\x51":
         right, bottom, left, top = struct.unpack_from(">4I", fragment.ljust(24, b"\0"), 8)
         found = (bottom - top, right - left)
-    elif fragment[:2] == b"\xff\xd8":
+    elif fragment[:2] == JPEG_MARK:
         found = _jpeg_size(fragment)
     if found is not None and found != tuple(shape):
         raise ValueError("other size than in the header")
@@ -466,9 +513,13 @@ def _convert(attributes: Dataset) -> None:
 
     Here pydicom's warnings, which quote values, are off.
     """
+    from pydicom.datadict import dictionary_VR
+
     for tag in _used_tags().intersection(attributes.keys()):
         try:
             element = attributes[tag]
+            if (element.VR == "SQ") != (dictionary_VR(tag) == "SQ"):
+                raise ValueError("no sequence, or one that should not be")
         except Exception:  # As in `DicomFile.of`.
             del attributes[tag]
             continue

@@ -15,7 +15,7 @@ from ..runtime.stdio import silenced
 from ..volume import LPS_RAS, size_text
 from .placement import Placement, check_spacing, runs_towards, spatial_shape
 from .reading_options import AS_THE_HEADER_SAYS, UNITS, ReadingOptions
-from .voxels import StoredVoxels, first_bytes, is_gzip
+from .voxels import StoredVoxels, first_bytes, is_gzip, unpacked_bytes
 
 log = logging.getLogger(__name__)
 
@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 VOXEL_TYPES = {2: "u1", 4: "i2", 8: "i4", 16: "f4", 64: "f8", 256: "i1", 512: "u2", 768: "u4", 1024: "i8", 1280: "u8"}
 # Types with several numbers in a voxel.
 SEVERAL_NUMBERS = (32, 128, 1792, 2048, 2304)
-HEADER_BYTES = 540
+HEADER_BYTES, EXTENDER_BYTES = 540, 4
 # Units of length by their code; 0 is not given, which means mm.
 LENGTHS = {0: "mm", 1: "m", 2: "mm", 3: "um"}
 NIFTI_1, NIFTI_2, ANALYZE = "NIfTI-1", "NIfTI-2", "Analyze 7.5"
@@ -129,14 +129,22 @@ class NiftiHeader:
         # The fifth axis holds the numbers of a vector.
         if self.code in SEVERAL_NUMBERS or (len(self.shape) > 4 and self.shape[3] == 1 < self.shape[4]):
             raise InputError("several_components", path=path)
-        if self.code not in VOXEL_TYPES or not np.isfinite(self.data_offset):
+        if self.code not in VOXEL_TYPES:
             raise InputError("unknown_voxel_type", path=path)
+        if not float(self.data_offset).is_integer():
+            raise InputError("bad_header_field", path=path, field="vox_offset", value=f"{self.data_offset:g}")
+        slope, intercept = self.scaling
+        # A slope of NaN, as one of 0, stands for none.
+        scaled = not np.isnan(slope) and slope != 0
+        if scaled and (np.isinf(slope) or np.isinf(intercept) or (np.isnan(intercept) and slope != 1)):
+            value = f"{slope:g}, {intercept:g}"
+            raise InputError("bad_header_field", path=path, field="scl_slope, scl_inter", value=value)
         return spatial_shape(path, self.shape)
 
     @property
     def qform(self) -> np.ndarray | None:
         """Position by the quaternion, 4×4, in the unit of the header; None without one that can be used."""
-        if self.codes[0] <= 0 or not (np.isfinite(self.pixdim[1:]).all() and self.pixdim[1:].min() > 0):
+        if self.codes[0] <= 0 or not (np.isfinite(self.pixdim).all() and self.pixdim[1:].min() > 0):
             return None
         b, c, d = self.quaternion[:3]
         rest = 1.0 - (b * b + c * c + d * d)
@@ -219,8 +227,9 @@ class NiftiHeader:
             spacing, steps = np.linalg.norm(sform[:3, :3], axis=0), self.pixdim[1:]
             # A spacing of 0 or -1 was never set; that of a registered image is not that of the template's space.
             registered = name == "qform" and self.codes[1] in TEMPLATE_CODES
-            if steps.min() > 0 and not options.spacing and not registered:
-                share = float(np.abs(spacing / steps - 1).max())
+            given = steps > 0
+            if given.any() and not options.spacing and not registered:
+                share = float(np.abs(spacing[given] / steps[given] - 1).max())
                 if share > SAME_SHARE:
                     shown = (size_text(float(f"{step * unit_mm:.4g}") for step in one) for one in (spacing, steps))
                     raise InputError("spacing_conflict", path=path, sform=next(shown), pixdim=next(shown))
@@ -259,7 +268,8 @@ def read_nifti(path: Path, options: ReadingOptions) -> tuple[np.ndarray, np.ndar
     """
     pair = path.name.lower().endswith((".hdr", ".img"))
     described = _partner(path, ".hdr") if pair else path
-    header = NiftiHeader.parse(first_bytes(described, HEADER_BYTES), pair)
+    start = first_bytes(described, HEADER_BYTES + EXTENDER_BYTES)
+    header = NiftiHeader.parse(start, pair)
     if header is None:
         raise InputError("wrong_format", path=path, format="NIfTI or Analyze" if pair else "NIfTI")
     if header.version == ANALYZE and not options.orientation:
@@ -268,10 +278,34 @@ def read_nifti(path: Path, options: ReadingOptions) -> tuple[np.ndarray, np.ndar
     affine = header.placement(path, options).affine(path, shape, options)
     file = _partner(path, ".img") if header.detached else path
     kind = np.dtype(header.order + VOXEL_TYPES[header.code])
-    begin = max(int(header.data_offset), 0 if header.detached else 348)
+    size = int(np.prod(shape, dtype=object)) * kind.itemsize
+    begin = max(int(header.data_offset), 0) if header.detached else _begin(path, header, start, size)
     places = {"skip": begin, "encoding": "zlib"} if is_gzip(file) else {"start": begin}
-    array = StoredVoxels(path, file, shape, kind, slope=header.scaling[0], intercept=header.scaling[1], **places).read()
+    places |= dict(zip(("slope", "intercept"), header.scaling))
+    array = StoredVoxels(path, file, shape, kind, most_surplus=0, **places).read()
     return array, _bits_of_itk(path, header, affine, shape) if options == AS_THE_HEADER_SAYS else affine
+
+
+def _begin(path: Path, header: NiftiHeader, start: bytes, size: int) -> int:
+    """Return the bytes before the voxels of a single file, `size` of which are voxels.
+
+    Raises:
+        InputError: If the header gives a place inside itself or in an extension, and the size of the file does not
+            say where the voxels are.
+    """
+    shortest = 540 if header.version == NIFTI_2 else 348
+    begin, usual, present = int(header.data_offset), shortest + EXTENDER_BYTES, unpacked_bytes(path)
+    # Four bytes after the header say whether there are extensions, the first of which says how long it is.
+    extended = start[shortest : shortest + 1] not in (b"", b"\0") and begin < usual + 16
+    if begin >= usual and not (extended and present > begin + size):
+        return begin
+    if begin < usual:
+        # Some programs leave out the four bytes, others write 0.
+        if present == shortest + size or (present == usual + size and not extended):
+            return present - size
+        if present < shortest + size:
+            raise InputError("cut_short", path=path, expected=size, present=max(present - usual, 0))
+    raise InputError("bad_header_field", path=path, field="vox_offset", value=f"{begin}")
 
 
 def nifti_position(path: Path, affine: np.ndarray) -> bytes | None:

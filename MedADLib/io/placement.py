@@ -49,8 +49,8 @@ class Placement:
     def affine(self, path: Path, shape: tuple[int, ...], options: ReadingOptions) -> np.ndarray:
         """Return the affine of the image, 4×4, voxel index (x, y, z, 1) to RAS mm.
 
-        What the user says goes before the header. Where nothing gives the origin, the centre of the field of view is
-        at 0.
+        What the user says goes before the header. Where nothing gives the origin, the first voxel is at 0, as in other
+        programs, or the centre of the field of view if the orientation is that of the user.
 
         Args:
             path: The file, for messages.
@@ -72,6 +72,8 @@ class Placement:
             check_spacing(path, spacing)
             spacing = spacing * unit if unit != 1.0 else spacing
         cosines, origin = self.cosines, self.origin
+        if origin is None and cosines is not None:
+            origin = np.zeros(3)
         if options.orientation and (cosines is None or not runs_towards(cosines, options.orientation)):
             if cosines is not None:
                 # The origin is that of another first voxel.

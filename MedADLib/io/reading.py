@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import InputError
+from ..masks import with_background
 from ..messages import Message
 from ..volume import IMAGE_SUFFIXES, Volume, in_order_of, stem
 from .child_reading import child_reader
@@ -95,21 +96,66 @@ def read_mask(path: str | os.PathLike, scan: Volume, options: ReadingOptions = A
         options: What the user says about the scan.
 
     Raises:
-        InputError: If it cannot be read. Whether it fits the scan is checked where it is used.
+        InputError: If it cannot be read, or fits the scan both ways, but with other voxels. Whether it fits the scan
+            is checked where it is used.
     """
     if options == AS_THE_HEADER_SAYS:
         return read_image(path, uniform=True)
     try:
-        given = read_image(path, uniform=True, options=options)
-    except InputError:
-        return read_image(path, uniform=True)
-    if in_order_of(given, scan) is not None:
-        return given
-    try:
         own = read_image(path, uniform=True)
     except InputError:
-        return given
-    return given if in_order_of(own, scan) is None else own
+        return read_image(path, uniform=True, options=options)
+    try:
+        given = read_image(path, uniform=True, options=options)
+    except InputError:
+        return own
+    by_header, by_user = (in_order_of(volume, scan) for volume in (own, given))
+    if by_header is None or by_user is None:
+        return given if by_header is None else own
+    if not np.array_equal(by_header.array, by_user.array):
+        # The scan may have the same wrong header as the mask, or the mask a right one.
+        raise InputError("mask_fits_two_ways", path=path)
+    return given
+
+
+def read_mask_by_header(path: str | os.PathLike, scan: Volume, options: ReadingOptions = AS_THE_HEADER_SAYS) -> Volume:
+    """Read a mask by its own header if it fits the scan; else what the user says counts.
+
+    Args:
+        path: An image file, or a folder of DICOM slices.
+        scan: The scan, or a map on its grid, that was read by its own header if possible.
+        options: What the user says about files that cannot be used without it.
+
+    Raises:
+        InputError: If it cannot be read. Whether it fits the scan is checked where it is used.
+    """
+    own = read_if_lacking(path, options, uniform=True)
+    if options == AS_THE_HEADER_SAYS or in_order_of(own, scan) is not None:
+        return own
+    try:
+        given = read_image(path, uniform=True, options=options)
+    except InputError:
+        return own
+    return own if in_order_of(given, scan) is None else given
+
+
+def read_if_lacking(path: str | os.PathLike, options: ReadingOptions, uniform: bool = False) -> Volume:
+    """Read a file by its own header; only where that does not suffice, what the user says about other files counts.
+
+    Args:
+        path: An image file, or a folder of DICOM slices.
+        options: What the user says.
+        uniform: See `read_image`.
+
+    Raises:
+        InputError: If it cannot be read either way.
+    """
+    try:
+        return read_image(path, uniform)
+    except InputError:
+        if options == AS_THE_HEADER_SAYS:
+            raise
+    return read_image(path, uniform, options)
 
 
 def _read_file(path: Path, name: str, options: ReadingOptions) -> Volume:
@@ -139,28 +185,13 @@ def _with_numbers(volume: Volume, path: Path, uniform: bool) -> Volume:
     with np.errstate(invalid="ignore"):
         total = array.sum(dtype=np.float64)
     if not np.isfinite(total):
-        nothing = np.isnan(array)
-        if not np.isinf(array).any() and not nothing.all() and _reaches_edge(nothing).all():
-            log.warning(Message("nan_is_background", path=str(path), share=float(nothing.mean())))
-            array = np.where(nothing, np.minimum(array[~nothing].min(), np.float32(0)), array)
-            volume = volume.with_array(array)
-        else:
-            check_numbers(path, int(nothing.sum()), int(np.isinf(array).sum()))
+        found = with_background(array)
+        if found is None:
+            check_numbers(path, int(np.isnan(array).sum()), int(np.isinf(array).sum()))
+        array, share = found
+        log.warning(Message("nan_is_background", path=str(path), share=share))
+        volume = volume.with_array(array)
     lowest, highest = float(array.min()), float(array.max())
     if lowest == highest and not uniform:
         raise InputError("constant", path=path, value=lowest)
     return volume
-
-
-def _reaches_edge(marked: np.ndarray) -> np.ndarray:
-    """Return for each piece of a mask (Z, Y, X) whether it reaches a face of the volume, bool (N,)."""
-    from scipy import ndimage
-
-    pieces, count = ndimage.label(marked)
-    if min(marked.shape) == 1:
-        # In a single slice, each voxel lies on a face of the volume; the edges count.
-        faces = [pieces.take(end, axis) for axis in range(3) if marked.shape[axis] > 1 for end in (0, -1)]
-    else:
-        faces = [pieces.take(end, axis) for axis in range(3) for end in (0, -1)]
-    reached = np.unique(np.concatenate([face.ravel() for face in faces]))
-    return np.isin(np.arange(1, count + 1), reached)

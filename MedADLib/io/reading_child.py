@@ -53,7 +53,7 @@ def perform(task: Mapping[str, Any]) -> Volume:
     if "uniform" in task:
         return read_image(path, task["uniform"], options)
     place = task["place"] and Place(*task["place"])
-    return Source(path, task["name"], task["name"], place).read(options)
+    return Source(path, task["name"], task["name"], place, options=options).read()
 
 
 def _serve_one(task: Mapping[str, Any], replies: BinaryIO, log: _Collected) -> None:

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..errors import InputError
-from ..volume import LETTERS
+from ..volume import LETTERS, size_text
+
+if TYPE_CHECKING:
+    from argparse import Namespace
 
 # Millimetres of each unit of length.
 UNITS = {"um": 1e-3, "mm": 1.0, "cm": 10.0, "m": 1000.0}
 FORMS = ("sform", "qform")
+# Key of the options where results and models keep how their scans were read.
+READING = "reading"
 
 
 @dataclass(frozen=True)
@@ -62,6 +67,22 @@ class ReadingOptions:
         return {name: list(value) if name == "spacing" else value for name, value in asdict(self).items() if value}
 
     @classmethod
+    def of_arguments(cls, args: Namespace) -> ReadingOptions:
+        """Return the options of the arguments ``orientation``, ``spacing``, ``unit`` and ``use`` of a command.
+
+        Raises:
+            InputError: If a value is of a wrong form.
+        """
+        words = {name: written(name, getattr(args, argument) or "") for name, argument in ARGUMENTS.items()}
+        return cls(spacing=args.spacing, **words)
+
+    def described(self) -> str:
+        """Return what is set, for display, such as ``orientation RAS, spacing 3 x 2 x 4 mm``; empty if nothing is."""
+        words = {name: value for name, value in self.as_json().items() if name != "spacing"}
+        shown = [f"{name} {value}" for name, value in words.items()]
+        return ", ".join([*shown, *([f"spacing {size_text(self.spacing)} mm"] if self.spacing else [])])
+
+    @classmethod
     def from_json(cls, values: Any) -> ReadingOptions:
         """Rebuild the options from `as_json`; None gives the defaults.
 
@@ -76,6 +97,17 @@ class ReadingOptions:
 
 
 AS_THE_HEADER_SAYS = ReadingOptions()
+# Arguments of the command line by the names of their options.
+ARGUMENTS = {"orientation": "orientation", "unit": "unit", "form": "use"}
+
+
+def written(name: str, text: str) -> str:
+    """Return an option as a user writes it, in upper or lower case, in the form of `ReadingOptions`.
+
+    Raises:
+        InputError: If it is none.
+    """
+    return getattr(ReadingOptions(**{name: text.upper() if name == "orientation" else text.lower()}), name)
 
 
 def _axis(letter: str) -> int:

@@ -35,6 +35,7 @@ class Source:
         place: Location in an NPZ file.
         modality: Modality of DICOM files; else empty.
         patient: PatientID of DICOM files, which may be empty; None for other files.
+        options: What the user says about the file beyond its header.
     """
 
     path: Path
@@ -43,16 +44,15 @@ class Source:
     place: Place | None = None
     modality: str = ""
     patient: str | None = field(default=None, repr=False)
+    options: ReadingOptions = AS_THE_HEADER_SAYS
 
-    def read(self, options: ReadingOptions = AS_THE_HEADER_SAYS) -> Volume:
+    def read(self) -> Volume:
         """Read the scan.
-
-        Args:
-            options: What the user says about the file beyond its header.
 
         Raises:
             InputError: If it cannot be read, or its format has no place for the options.
         """
+        options = self.options
         if (child := child_reader()) is not None:
             task = {"path": str(self.path), "name": self.name, "place": self.place, "options": options.as_json()}
             return child.read(self.path, task)
@@ -98,12 +98,13 @@ def in_file(given: Path) -> tuple[Path, str]:
     return (Path(named["file"]), named["image"]) if named else (given, "")
 
 
-def named_scan(given: Path) -> Source:
+def named_scan(given: Path, options: ReadingOptions = AS_THE_HEADER_SAYS) -> Source:
     """Find the scan of a path.
 
     Args:
         given: A volume, a 2-D image, a DICOM file, a DICOMDIR or a folder of DICOM slices; or an NPZ file, with ``#``
             and the name of the image if it holds several, see `place_names`.
+        options: What the user says about the file beyond its header.
 
     Raises:
         InputError: If it is missing or of an unknown type, or an NPZ file without such an image.
@@ -122,7 +123,7 @@ def named_scan(given: Path) -> Source:
     if not folder and path.suffix.lower() == ARRAYS:
         place, which = place_named(path, image)
         name = f"{name}-{which}" if which else name
-        return Source(path, name, name, place)
+        return Source(path, name, name, place, options=options)
     if not folder and not path.name.lower().endswith(READABLE) and not is_dicom(path):
         raise InputError("unknown_image_type", path=path, types=", ".join((*IMAGE_SUFFIXES, *RASTERS)), arrays=ARRAYS)
-    return Source(path, name, name)
+    return Source(path, name, name, options=options)

@@ -7,6 +7,7 @@ the checksums of compressed data, and unpacks them without a limit.
 from __future__ import annotations
 
 import bz2
+import logging
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,7 +17,10 @@ from typing import BinaryIO, Literal
 import numpy as np
 
 from ..errors import InputError
+from ..messages import Message
 from ..volume import size_text
+
+log = logging.getLogger(__name__)
 
 MAX_VOXELS = 2**30
 # Greatest ratio of zlib, and bytes of the compressed file that a short stream needs anyway.
@@ -24,6 +28,11 @@ ZLIB_GREATEST_RATIO = 1032
 CHUNK = 1 << 20
 # Bytes that a file may hold beyond what its header gives.
 SLACK = 64 * CHUNK
+# An editor may end a file with empty lines.
+LINE_ENDS = 4
+# Correlation of neighbours by rank of an image, how much less it is in the wrong byte order, and the pairs it needs.
+# Measured: 0.58 to 0.99 in the right order, 0.3 to 1 less in the wrong one, 0 in noise.
+IMAGE, LESS, LEAST_PAIRS = 0.5, 0.2, 500
 GZIP = b"\x1f\x8b"
 BZIP2 = b"BZh"
 
@@ -44,6 +53,7 @@ class StoredVoxels:
         encoding: ``zlib`` for gzip and zlib streams.
         slope: Factor to the true values; 0 for none.
         intercept: Added after the multiplication.
+        most_surplus: Bytes that may follow the voxels unsaid; a whole slice more is refused. None allows any.
     """
 
     path: Path
@@ -55,6 +65,7 @@ class StoredVoxels:
     encoding: Encoding = "raw"
     slope: float = 0.0
     intercept: float = 0.0
+    most_surplus: int | None = None
 
     @property
     def size(self) -> int:
@@ -103,6 +114,11 @@ class StoredVoxels:
         if position < found.size:
             present = position * self.kind.itemsize + len(rest)
             raise InputError("cut_short", path=self.path, expected=self.size, present=present)
+        if self.most_surplus is not None and surplus > max(self.most_surplus, LINE_ENDS):
+            # The size, type or start that the header gives is wrong, or something else follows.
+            if surplus >= self.size // self.shape[-1]:
+                raise InputError("more_data_than_header", path=self.path)
+            log.warning(Message("surplus_data", path=str(self.path), surplus=surplus))
         return found.reshape(self.shape[::-1])
 
     def _true_values(self, values: np.ndarray) -> np.ndarray:
@@ -139,6 +155,43 @@ class StoredVoxels:
             return np.array(text.split(), np.float64).astype(self.kind).tobytes()
         except (ValueError, OverflowError) as error:
             raise InputError("damaged_image", path=self.path) from error
+
+
+def check_byte_order(path: Path, array: np.ndarray, kind: np.dtype) -> None:
+    """Raise InputError for voxels (Z, Y, X) that are no image as read, and one with their bytes in the other order.
+
+    Args:
+        path: The file, for messages.
+        array: Voxels, float32, without slope and intercept.
+        kind: Type of a stored number, with its byte order.
+    """
+    middle = array[array.shape[0] // 2]
+    if kind.itemsize == 1 or (kind.kind != "f" and kind.itemsize > 2) or kind.itemsize > 4:
+        return
+    with np.errstate(invalid="ignore", over="ignore"):
+        other = middle.astype(kind).view(kind.newbyteorder()).astype(np.float32)
+    if (likeness := _likeness_of_neighbours(other)) > IMAGE and likeness - _likeness_of_neighbours(middle) > LESS:
+        raise InputError("wrong_byte_order", path=path)
+
+
+def _likeness_of_neighbours(image: np.ndarray) -> float:
+    """Return the rank correlation of neighbours along x that differ, of an image (Y, X); 0 if there are few."""
+    ranks = np.unique(np.nan_to_num(image), return_inverse=True)[1].reshape(image.shape).astype(np.float64)
+    first, second = ranks[:, :-1], ranks[:, 1:]
+    differ = first != second
+    if np.count_nonzero(differ) < LEAST_PAIRS or np.ptp(first[differ]) == 0 or np.ptp(second[differ]) == 0:
+        return 0.0
+    return float(np.corrcoef(first[differ], second[differ])[0, 1])
+
+
+def unpacked_bytes(path: Path) -> int:
+    """Return the bytes of a file, of one that gzip compresses as a single stream those that it unpacks to."""
+    size = path.stat().st_size
+    if not is_gzip(path) or size < 8:
+        return size
+    with path.open("rb") as stream:
+        stream.seek(-4, 2)
+        return int.from_bytes(stream.read(4), "little")
 
 
 def _product(shape: tuple[int, ...]) -> int:

@@ -22,7 +22,8 @@ SENTENCES = {
     "split_part_empty": S(_("the split has no {part} images"), _("Train with a --split that names some.")),
     "healthy_and_abnormal": S(_("{name} is among the healthy and the abnormal images"), _("Check --abnormal.")),
     "options_for_brains": S(
-        _("--real, --every, --places and --unseen are for brains"), _("Leave them out, and give --abnormal images.")
+        _("--real, --into, --every, --places and --unseen are for brains"),
+        _("Leave them out, and give --abnormal images."),
     ),
     "no_abnormal_images": S(_("there are no abnormal images"), _("Give --abnormal, or --healthy-label for NPZ files.")),
     "healthy_images_missing": S(
@@ -31,6 +32,10 @@ SENTENCES = {
     ),
     # Simulated lesions.
     "places_of_lesions": S(_("{places} places of a lesion are not possible"), _("Give 1 or more.")),
+    "into_and_part": S(_("--into replaces a part of the split"), _("Leave out --part or --into.")),
+    "no_other_scans": S(
+        _("{folder} has no scan that the split of the models does not name"), _("Give a folder with other scans.")
+    ),
     "lesions_not_simulated": _("no lesions are simulated: {reason}"),
     "lesion_kind_unknown": S(_("there is no lesion kind {kind!r}"), CHOICES),
     "lesion_contrast_unknown": S(_("there is no contrast {contrast!r}"), CHOICES),

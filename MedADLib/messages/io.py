@@ -50,6 +50,20 @@ SENTENCES = {
     "wrong_format": S(_("{path} is not a {format} image, although its name ends like that of one"), COPY_AGAIN),
     # Header and grid.
     "incomplete_header": S(_("{path} is cut short: its header is incomplete"), COPY_AGAIN),
+    "bad_header_field": S(
+        _("{path} has the value {value!a} in the field {field} of its header, which is not valid"), REPAIR_HEADER
+    ),
+    "header_contradiction": S(
+        _("{path} contradicts itself: its header gives {first!a} and {second!a} ({field})"), REPAIR_HEADER
+    ),
+    "wrong_byte_order": S(
+        _("{path} has its voxels in another byte order than its header says"),
+        _("Correct the byte order in the header."),
+    ),
+    "no_byte_order": S(
+        _("{path} does not give the byte order of its voxels"),
+        _("Add it to the header if you know it: endian: little, or endian: big."),
+    ),
     "impossible_size": S(_("{path} has an impossible size ({size}) in its header"), COPY_AGAIN),
     "header_exceeds_file": S(
         _("{path} is cut short: its header gives more voxels ({size}) than the file can hold"), COPY_AGAIN
@@ -68,7 +82,6 @@ SENTENCES = {
     "unknown_encoding": S(
         _("{path} has voxels in the encoding {encoding!a}, which MedAD does not know"), _("Save it uncompressed.")
     ),
-    "minc_1": S(_("{path} is a file of MINC 1, which MedAD does not know"), _("Convert it with mincconvert -2.")),
     "several_components": S(_("{path} has several numbers in each voxel (colour, vector or complex)"), PLAIN_VOLUME),
     "not_3d": S(_("{name} has {dimensions} dimensions ({size})"), PLAIN_VOLUME),
     "single_line": S(_("{path} has only one line of voxels ({size})"), _("Give the whole image.")),
@@ -105,7 +118,13 @@ SENTENCES = {
     "forms_mirrored": S(
         _("the sform and the qform of {path} contradict each other: one has left and right swapped"), USE_ONE
     ),
-    "forms_turned": S(_("the sform and the qform of {path} contradict each other: one is turned"), USE_ONE),
+    "forms_turned": S(
+        _("the sform and the qform of {path} contradict each other: one is turned by more than 45 degrees"), USE_ONE
+    ),
+    "mask_fits_two_ways": S(
+        _("the mask {path} fits the scan both as its own header says and as the options say, with other voxels"),
+        _("Save it with the orientation that the options give."),
+    ),
     "form_missing": S(_("{path} has no {form} that can be used"), _("Leave out --use, or name the other one.")),
     "spacing_conflict": S(
         _("{path} contradicts itself: the spacing is {sform} mm by its sform and {pixdim} mm by its field pixdim"),
@@ -141,6 +160,14 @@ SENTENCES = {
     "odd_extent": _("{path} is {extent:.3g} mm across: check that its unit of length is right"),
     "thick_slices": _("the slices of {path} are {spacing:.3g} mm apart: small findings between them can be missed"),
     "orientation_replaced": _("the header of {path} gives another orientation than {orientation}, which is used"),
+    "no_origin": _(
+        "{path} does not say where in space it lies, so positions in mm are not comparable with those of other scans; "
+        "the scan is aligned to the model by its content"
+    ),
+    "space_of_itk": _(
+        "{path} has four axes and does not name its space, as ITK writes it: the space of ITK is used (LPS)"
+    ),
+    "surplus_data": _("{path} holds {surplus} bytes of data more than its header gives; they are left out"),
     "nan_is_background": _(
         "{share:.0%} of the voxels of {path} are not a number; they lie around the rest and count as background"
     ),
@@ -155,11 +182,35 @@ SENTENCES = {
     "several_series": S(_("{folder} holds {count} image series; by number (modality, slices): {series}"), ONE_SERIES),
     "several_patients": S(_("{folder} holds slices of different patients in one series"), ONE_SERIES),
     "several_volumes": S(_("{folder} holds {count} volumes in one series"), ONE_SERIES),
-    "several_stacks": S(_("{folder} holds {count} stacks of slices at different angles in one series"), ONE_STACK),
+    "several_stacks": S(
+        _("{folder} holds {count} stacks of slices in one series, at different angles or beside each other"), ONE_STACK
+    ),
     "several_components_of_signal": S(_("{folder} mixes parts of a complex signal: {components}"), ONE_STACK),
     "several_echoes": S(_("{folder} holds several echoes ({least:.3g} to {most:.3g} ms)"), ONE_STACK),
     "several_time_points": S(_("{folder} holds {count} time points"), ONE_STACK),
     "several_diffusion_weightings": S(_("{folder} holds {count} diffusion weightings"), ONE_STACK),
+    "several_image_types": S(_("{folder} mixes {count} types of images in one series: {types}"), ONE_STACK),
+    "several_values": S(
+        _("{folder} mixes slices that differ in the DICOM attribute {attribute} ({count} values)"), ONE_STACK
+    ),
+    "intensity_tables": S(
+        _("{folder} rescales its intensities by tables, which MedAD does not read"), _("Convert it to NIfTI first.")
+    ),
+    "rescaling_incomplete": S(
+        _("{count} slices of {folder} lack the rescaling of intensities that others have"),
+        _("Export the series again."),
+    ),
+    "slice_numbers_contradict": S(
+        _("single slices of {folder} have numbers within their stack that contradict their positions"),
+        _("Export the series again."),
+    ),
+    "more_pixels_than_frames": S(
+        _("{path} holds the pixels of {held} frames, but its header describes {frames}"), COPY_AGAIN
+    ),
+    "parts_missing": S(
+        _("{folder} has {found} of the {count} files of one multi-frame image"),
+        _("Give a folder that holds all of them."),
+    ),
     "mosaic": S(_("{folder} holds mosaics, images with all slices side by side"), _("Convert it to NIfTI first.")),
     "impossible_frames": S(_("{path} has an impossible number of frames ({frames}) in its header"), COPY_AGAIN),
     "frames_differ": S(_("{path} has {frames} frames, but its header describes {groups}"), COPY_AGAIN),
@@ -188,6 +239,24 @@ SENTENCES = {
     ),
     "dicom_copies_left_out": _("DICOM slices in {folder} that are copies of others are left out: {count}"),
     "dicom_singles_left_out": _("series of a single image in {folder} are left out: {count}"),
+    "slice_order_contradicts": _(
+        "the numbers of the slices of {folder} contradict their positions: the positions are used"
+    ),
+    "tilt_not_in_positions": _(
+        "the header of {folder} states a gantry tilt of {degrees:.3g}°, but the positions of its slices do not show it"
+    ),
+    "slice_distance_contradicts": _(
+        "the slices of {folder} lie {distance:.3g} mm apart by their positions, but {stated:.3g} mm by the spacing in "
+        "the header: the positions are used"
+    ),
+    "slices_far_apart": _(
+        "the slices of {folder} are {thickness:.3g} mm thick and lie {distance:.3g} mm apart: slices are missing, or "
+        "the scan left gaps"
+    ),
+    "image_numbers_incomplete": _(
+        "the {count} images of {folder} have the numbers {first} to {last}: up to {missing} slices may be missing"
+    ),
+    "fewer_images_than_stated": _("{folder} has {count} images of an acquisition of {stated}: slices may be missing"),
     # 2-D images.
     "not_decoded": S(_("{path} cannot be decoded"), COPY_AGAIN),
     "too_many_pixels": S(_("{path} has more than {limit} pixels"), _("Shrink it first.")),

@@ -88,6 +88,8 @@ SENTENCES = {
     "unet_levels": S(_("the slice size must be divisible by 2 to the number of levels less one"), SETTING),
     "unet_size": S(_("the U-Net needs a 2-D size and 1 to 8 levels"), SETTING),
     "unet_too_large": S(_("slices have up to 1024 pixels along each side, and a level up to 512 channels"), SETTING),
+    "contrasts_of_blocks": S(_("only slabs, not blocks, have synthetic contrasts: the dimensions must be 2"), SETTING),
+    "tissue_count": S(_("2 to {most} tissues are allowed"), SETTING),
     "statistics_grid": S(_("mean and SD need a 3-D grid of up to 512 voxels along each side"), SETTING),
     "erasing_degree": S(_("the degree above which tissue is erased is above 0 and at most 1"), SETTING),
     "mixture_too_large": S(_("the mixture is too large; take fewer components or more levels"), SETTING),

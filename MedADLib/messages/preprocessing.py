@@ -31,9 +31,17 @@ SENTENCES = {
     "whole_foreground_examined": _(
         "no brain was found in {name}: the whole foreground is examined, and the result means little"
     ),
+    "extraction_doubtful": S(
+        _("the brain extraction of {name} is uncertain (agreement of its two networks {agreement:.2f})"),
+        _("Look at the examined part, and give a brain mask if it is wrong."),
+    ),
     "part_given_mask": _("given mask"),
     "part_outline": _("outline of the skull-stripped scan"),
     "part_extraction": _("brain extraction by {package}"),
+    "part_extraction_inverted": _("brain extraction by {package} from inverted intensities, for this contrast"),
+    "part_extraction_folded": _(
+        "brain extraction by {package} from intensities folded at their median, for this contrast"
+    ),
     "part_foreground": _("whole foreground, because no brain was found"),
     "part_field_of_view": _("whole field of view"),
     # From the scan to the space of a model.
@@ -112,9 +120,20 @@ SENTENCES = {
     "fit_uncorrelated": _(
         "the scan has nothing in common with the training images (correlation with the healthy mean {correlation:.2f})"
     ),
+    "fit_synthetic_contrast": S(
+        _(
+            "the scan is not T1-weighted; the model has learned such contrasts from synthetic ones only, and its "
+            "thresholds and p-values hold if it was calibrated on scans of this contrast"
+        ),
+        _("Calibrate the model on healthy scans of this contrast."),
+    ),
     "fit_little_contrast": S(
         _("the contrast of this scan is weaker than in the training scans (similarity {likeness:.2f} of 1)"),
         _("Expect more false positives."),
+    ),
+    "wrong_voxel": _("1 voxel is far brighter or darker than all around it; the run used the values around it instead"),
+    "wrong_voxels": _(
+        "{count} voxels are far brighter or darker than all around them; the run used the values around them instead"
     ),
     "head_turned": S(
         _("the head is turned by 90° or 180° against the axes of its header; it was aligned in this position"),
@@ -149,7 +168,11 @@ SENTENCES = {
     # The input check: what it finds.
     "scan_size": _("{voxels} voxels of {spacing} mm, {extent} mm"),
     "scan_size_pixels": _("{pixels} pixels"),
+    "scan_without_spacing": _("its file describes no pixel spacing, so sizes of results are in pixels"),
     "scan_size_memory": _("{voxels} voxels of {spacing} mm, {extent} mm; needs about {gb:.0f} GB of memory"),
+    "scan_nan_background": _(
+        "{share:.0%} of the voxels are not a number; they lie around the rest and count as background"
+    ),
     "scan_single_slice": _("a single slice, examined in its whole field of view"),
     "scan_masked": _("examined inside the given mask"),
     "scan_whole": _("examined in its whole field of view"),
@@ -185,6 +208,7 @@ SENTENCES = {
     "progress_extraction": _("extracting the brain"),
     "progress_brain": _("finding the brain"),
     "progress_outline": _("outlining the brain"),
+    "progress_other_contrast": _("extracting the brain again, for another contrast than T1"),
     "progress_alignment": _("aligning at {spacing:g} mm"),
     "progress_resampling": _("resampling to the grid of the model"),
     "progress_bias_field": _("correcting the bias field"),

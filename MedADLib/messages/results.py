@@ -114,6 +114,11 @@ SENTENCES = {
         "1 region, {volume} in all, above {threshold} ({meaning}; expected false positives: {expected})"
     ),
     "no_region_counted": _("no region above {threshold} ({meaning}; expected false positives: {expected})"),
+    # Of a result that is not interpretable: healthy scans say nothing about its threshold.
+    "specks_counted_bare": _("only specks above {threshold}, each smaller than {smallest}"),
+    "regions_counted_bare": _("{count} regions, {volume} in all, above {threshold}"),
+    "region_counted_bare": _("1 region, {volume} in all, above {threshold}"),
+    "no_region_counted_bare": _("no region above {threshold}"),
     "region_line_bare": _("{rank}. {volume}, peak {peak}, {location}"),
     "region_line": _("{rank}. {volume}, peak {peak}, p = {p:.2g}, q = {q:.2g}, {location}"),
     # The unit of its map: rarity, or z-scores in results of earlier versions.

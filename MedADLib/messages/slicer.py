@@ -59,6 +59,18 @@ SENTENCES = {
         _("the computing process ended with code {exit_code} before it was ready, without a message"), RESTART
     ),
     "python_slicer_missing": S(_("PythonSlicer is missing in {folder}"), _("Install Slicer again.")),
+    # The check of the chosen scan, and its judgement before a run.
+    "scan_spacing_assumed": _(
+        "its DICOM header gives no pixel spacing, and Slicer assumes 1 mm; set it in the module Volumes"
+    ),
+    "chosen_scan_unfit": S(
+        _("this scan does not fit {model}: {reason}"),
+        _("{models}. Examine Anyway gives a result that is marked as NOT INTERPRETABLE."),
+    ),
+    "chosen_scan_seems": S(
+        _("this scan does not fit {model}: it seems to be {kind}"),
+        _("{models}. Examine Anyway gives a result that is marked as NOT INTERPRETABLE."),
+    ),
     # What a result in the scene can lack.
     "scan_gone": S(_("{name} is no longer in the scene"), _("Load it again and run the detection again.")),
     "scan_moved": S(_("{name} was moved or cropped after it was examined"), RUN_AGAIN),

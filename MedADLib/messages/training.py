@@ -89,6 +89,9 @@ SENTENCES = {
     ),
     "torn_file": _("{path} is cut short, as after a crash: it is made again, with what depends on it"),
     "work_of_other_split": S(_("{work} was made with another split"), OTHER_WORK),
+    "work_of_other_reading": S(
+        _("{work} holds scans that were read with other --orientation, --spacing, --unit or --use"), OTHER_WORK
+    ),
     "work_of_other_size": S(_("{work} was made with another size"), OTHER_WORK),
     "work_of_other_template": S(_("{work} was made with another template than that of {model}"), OTHER_WORK),
     "work_of_changed_scans": S(_("{count} scans have changed since {work} was made, such as {example}"), OTHER_WORK),
@@ -109,6 +112,10 @@ SENTENCES = {
     "size_for_slices": S(_("--size is for single slices, and these scans are volumes"), _("Leave --size out.")),
     "volume_among_slices": S(_("{path} has several slices, and the other scans of its folder have one"), ONE_KIND),
     "slice_among_volumes": S(_("{path} is a single slice, and the other scans of its folder are volumes"), ONE_KIND),
+    "any_contrast_without_brains": S(
+        _("only brains have synthetic contrasts, and the scans are prepared as something else"),
+        _("Choose another method, or --prepare brain."),
+    ),
     "only_one_scan": S(_("the training combines slices of several scans, but there is one"), _("Give more scans.")),
     "method_needs_volumes": S(_("{method} is for volumes, and these scans are single slices"), _("Train {other}.")),
     "too_few_intensities": S(

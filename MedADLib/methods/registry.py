@@ -40,6 +40,7 @@ class Entry:
         fine_mm: Average pooling of that scale in mm; None for the usual one.
         note: What lists of models add to its title; empty for nothing.
         fast: Whether it has a fast mode, see `Method.faster`. An ensemble has one if a member has.
+        any_contrast: Whether it examines brains of every MR contrast, trained on synthetic contrasts.
         fast_to_train: Whether it trains in seconds to minutes, so that ``medad train --folds`` can repeat the training.
     """
 
@@ -54,6 +55,7 @@ class Entry:
     fine_mm: float | None = None
     note: str = ""
     fast: bool = False
+    any_contrast: bool = False
     fast_to_train: bool = False
 
 
@@ -98,6 +100,9 @@ ENTRIES: dict[str, Entry] = {
                                    "Synthetic-anomaly restoration",
                                    "removes what resembles a synthetic anomaly of any size", (20, 23, 24, 27),
                                    options=(STEPS,), pooling_mm=(0.0, 6.0), fine_mm=1.0, note="recommended"),
+    "any_contrast": Entry("any_contrast:AnyContrastRestoration", "any_contrast:train", "Any-contrast restoration",
+                          "removes synthetic anomalies from brains of any MR contrast", (20, 23, 24, 27),
+                          options=(STEPS,), pooling_mm=(0.0, 6.0), fine_mm=1.0, any_contrast=True),
     "feature_autoencoder": Entry("feature_autoencoder:FeatureAutoencoder", "feature_autoencoder:train",
                                  "Feature autoencoder", "reconstructs ImageNet features of the scan", (25,),
                                  options=(STEPS,), pooling_mm=(0.0, 2.5)),

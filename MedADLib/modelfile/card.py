@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..errors import InputError
+from ..io.reading_options import READING, ReadingOptions
 from ..preprocessing.slice_space import LONGER_SIDE_MM
 from ..scoring.healthy_reference import NEEDED, WANTED_P
 from ..scoring.pooling import reach_of
@@ -70,6 +73,7 @@ def model_card(model: Model) -> str:
         DATA: [
             *disclosure(model.training),
             f"- Source: {model.training['data']}",
+            *_reading(model),
             f"- Trained by: {model.authors}.",
             "- No scan is in two parts.",
         ],
@@ -114,6 +118,19 @@ def _calibrated_on(model: Model) -> list[str]:
     if (later := model.training.get(CALIBRATED_ON)) is None:
         return []
     return [f"- recalibrated on {len(later['scans'])} scans of {later['data']}: {listed(later['scans'])}"]
+
+
+def _reading(model: Model) -> list[str]:
+    """Say what the author gave in place of the headers of the scans."""
+    later = model.training.get(CALIBRATED_ON) or {}
+    records = {"Scans": model.training.get(READING), "Scans of the recalibration": later.get(READING)}
+    given = []
+    for of, record in records.items():
+        # The record of a model that is recalibrated is not trusted.
+        with suppress(InputError):
+            if text := ReadingOptions.from_json(record).described():
+                given.append(f"- {of} read with {text}, which their headers lack or say otherwise.")
+    return given
 
 
 def _more_scans(count: int) -> str:

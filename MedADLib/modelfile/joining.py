@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from ..errors import InputError
+from ..io.reading_options import READING
 from ..methods.ensemble import MOST_MEMBERS, Ensemble
 from .disclosure import MEMBERS, PARTS
 from .known_scans import FINGERPRINTS
@@ -55,7 +56,7 @@ def joined(models: Sequence[Model]) -> Model:
 
 def _record(model: Model) -> dict[str, Any]:
     """Return where a member comes from and how it was trained, for the training record of the ensemble."""
-    kept = {name: model.training[name] for name in ("seed", "facts") if name in model.training}
+    kept = {name: model.training[name] for name in ("seed", "facts", READING) if name in model.training}
     return {"version": model.version, "sha256": model.sha256, **kept}
 
 

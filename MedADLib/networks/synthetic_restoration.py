@@ -38,14 +38,15 @@ class SlabRestorer(nn.Module):
 
     Args:
         channels: Channels of each level; all levels except the first halve the grid.
-        resolution: Grid (Z, Y, X) of the stored mean and SD of healthy scans.
+        resolution: Grid (Z, Y, X) of the stored maps.
         dimensions: 2 for slabs, 3 for blocks.
+        maps: Number of stored maps of healthy scans: mean and SD, or others from which the method gets them.
     """
 
-    def __init__(self, channels: tuple[int, ...], resolution: tuple[int, ...], dimensions: int = 2):
+    def __init__(self, channels: tuple[int, ...], resolution: tuple[int, ...], dimensions: int = 2, maps: int = 2):
         super().__init__()
         self.deep = dimensions == 3
-        self.register_buffer("healthy", torch.stack([torch.zeros(resolution), torch.ones(resolution)]))
+        self.register_buffer("healthy", torch.zeros(maps, *resolution))
         slices, restored = (1, 1) if self.deep else (SLICES, RESTORED)
         inputs = slices + 1 + POSITIONS + 1
         self.down = nn.ModuleList([_level(a, b, self.deep) for a, b in pairwise((inputs, *channels))])

@@ -7,7 +7,7 @@ import io
 import logging
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from importlib import metadata
 from typing import TYPE_CHECKING
 
@@ -37,6 +37,12 @@ MOST_LABELS, LARGEST_BYTE = 64, 255
 DEEPBET = "deepbet==1.0.2"
 # The first turn may come from a poor mask of the turned head.
 MOST_TURNS = 2
+# deepbet is trained on T1 scans. Where its two networks agree less than this about the brain, other intensities of the
+# same scan are tried: see docs/RESULTS.md for the agreement on scans of several contrasts.
+LEAST_AGREEMENT = 0.95
+INVERTED, FOLDED = "inverted", "folded"
+TRANSFERS = (INVERTED, FOLDED)
+PARTS = {"": "part_extraction", INVERTED: "part_extraction_inverted", FOLDED: "part_extraction_folded"}
 FINDER = "bbox_model.pt"
 NETWORKS = {
     FINDER: "39a7b2b5f799faa1391ea97bfcdc0b9299f20d84f2316a4ff8918dc4685e40aa",
@@ -49,6 +55,22 @@ class NoBrainError(InputError):
 
     def __init__(self, name: str):
         super().__init__("no_brain", name=name)
+
+
+@dataclass(frozen=True, eq=False)
+class Extraction:
+    """A brain found by deepbet.
+
+    Attributes:
+        mask: The brain, bool (Z, Y, X), on the grid of the scan.
+        agreement: Dice coefficient of the mask and that of the first network, which sees the whole scan instead of the
+            box of the brain only: the measure of how far to trust the result on a scan of another contrast than T1.
+        transfer: One of `TRANSFERS` that was applied to the intensities; empty for the intensities as they are.
+    """
+
+    mask: np.ndarray
+    agreement: float
+    transfer: str = ""
 
 
 def is_skull_stripped(volume: Volume) -> bool:
@@ -82,7 +104,7 @@ def holds_brain(volume: Volume) -> bool:
     if volume.array.size * volume.voxel_ml < SMALLEST_BRAIN_ML or _shortest(volume.array.shape, volume) < SHORTEST_MM:
         return False
     try:
-        found = _outline(volume) if is_skull_stripped(volume) else _extract(volume, Progress())
+        found = _outline(volume) if is_skull_stripped(volume) else _of_any_contrast(volume, Progress(), None).mask
     except NoBrainError:
         return False
     lengths = [part.stop - part.start for part in bounding_slices(found)]
@@ -124,28 +146,68 @@ def brain_mask(
     if is_skull_stripped(volume):
         return _outline(volume), Message("part_outline")
     progress.update(0.1, Message("progress_extraction"))
-    found = _extracted(volume, progress)
+    try:
+        found = _of_any_contrast(volume, progress, turn_of)
+    except NoBrainError:
+        log.warning(Message("whole_foreground_examined", name=volume.name))
+        return _outline(volume), Message("part_foreground")
+    if found.agreement < LEAST_AGREEMENT:
+        log.warning(Message("extraction_doubtful", name=volume.name, agreement=found.agreement))
+    return found.mask, Message(PARTS[found.transfer], package=DEEPBET.replace("==", " "))
+
+
+def _of_any_contrast(
+    volume: Volume, progress: Progress, turn_of: Callable[[Volume, np.ndarray], np.ndarray] | None
+) -> Extraction:
+    """Extract the brain from a scan of any contrast: from its intensities as they are, and from others if in doubt.
+
+    Only where the networks agree little about the brain, or there is none, the intensities are inverted and folded, and
+    the extraction of the highest agreement is the result if its networks agree. Arguments as in `brain_mask`.
+
+    Raises:
+        NoBrainError: If none finds a brain.
+    """
+    found = _upright(volume, progress, turn_of, ("",))
+    if found is None or found.agreement < LEAST_AGREEMENT:
+        progress.update(0.1, Message("progress_other_contrast"))
+        other = _upright(volume, progress, turn_of, TRANSFERS)
+        # Only one beyond doubt counts: in other parts of the body, what is found agrees little in any intensities.
+        if other is not None and other.agreement >= LEAST_AGREEMENT:
+            return other
+    if found is None:
+        raise NoBrainError(volume.name)
+    return found
+
+
+def _upright(
+    volume: Volume,
+    progress: Progress,
+    turn_of: Callable[[Volume, np.ndarray], np.ndarray] | None,
+    transfers: Sequence[str],
+) -> Extraction | None:
+    """Extract the brain with the best of some transfers, the head turned upright first; None if there is no brain."""
+    found = _best(volume, progress, transfers)
     for _ in range(MOST_TURNS if turn_of is not None else 0):
-        rough = approximate_brain(volume) if found is None else found
+        rough = approximate_brain(volume) if found is None else found.mask
         turn = np.eye(3) if rough is None else turn_of(volume, rough)
         if (turn == np.eye(3)).all():
             break
         back = np.eye(4)
         back[:3, :3] = turn.T
         volume = replace(volume, affine=back @ volume.affine)
-        found = _extracted(volume, progress)
-    if found is not None:
-        return found, Message("part_extraction", package=DEEPBET.replace("==", " "))
-    log.warning(Message("whole_foreground_examined", name=volume.name))
-    return _outline(volume), Message("part_foreground")
+        found = _best(volume, progress, transfers)
+    return found
 
 
-def _extracted(volume: Volume, progress: Progress) -> np.ndarray | None:
-    """Extract the brain; None if there is none."""
-    try:
-        return _extract(volume, progress)
-    except NoBrainError:
-        return None
+def _best(volume: Volume, progress: Progress, transfers: Sequence[str]) -> Extraction | None:
+    """Extract the brain with each of some transfers, and return the one of the highest agreement; None if none does."""
+    found = []
+    for transfer in transfers:
+        try:
+            found.append(_extract(volume, progress, transfer))
+        except NoBrainError:
+            continue
+    return max(found, key=lambda one: one.agreement, default=None)
 
 
 def approximate_brain(volume: Volume) -> np.ndarray | None:
@@ -280,18 +342,36 @@ def _largest_piece(mask: np.ndarray) -> np.ndarray:
     return sitk.GetArrayFromImage(sitk.BinaryFillhole(padded))[1:-1, 1:-1, 1:-1] > 0
 
 
-def _extract(volume: Volume, progress: Progress) -> np.ndarray:
-    """Extract the brain by deepbet's two networks (Fisch et al. 2024): a bounding box, then the outline inside it."""
+def _extract(volume: Volume, progress: Progress, transfer: str = "") -> Extraction:
+    """Extract the brain by deepbet's two networks (Fisch et al. 2024): a bounding box, then the outline inside it.
+
+    Args:
+        volume: The scan.
+        progress: Receives each step; may cancel.
+        transfer: One of `TRANSFERS` to apply to the intensities first, or "".
+
+    Raises:
+        NoBrainError: If nothing of the size of a brain is found.
+    """
     import torch
 
     finder, segmenter = (_network(name) for name in NETWORKS)
     scan = _tensor(reoriented(volume, "RAS"))
     with torch.inference_mode():
         small, low, high = _small(scan)
+        curve = _curve(small.numpy(), low, high, transfer)
+        if curve is not None:
+            small, low, high = _through(small, curve), 0.0, 1.0
         progress.update(0.2, Message("progress_brain"))
-        box = _box_around(_brain_probability(finder, small, low, high).numpy() > 0.5, scan.shape, volume.name)
+        found = _brain_probability(finder, small, low, high).numpy() > 0.5
+        # The segmenter takes most of the time, and a part of the body is often too large already.
+        if transfer and found.mean() * scan.numel() * volume.voxel_ml > 1.5 * LARGEST_BRAIN_ML:
+            raise NoBrainError(volume.name)
+        box = _box_around(found, scan.shape, volume.name)
         progress.update(0.4, Message("progress_outline"))
         detail = _resized(scan[box], (256,) * 3, "nearest-exact")
+        if curve is not None:
+            detail = _through(detail, curve)
         probability = _brain_probability(segmenter, detail, low, high)
         progress.update(0.9, Message("progress_outline"))
         inside = _resized(probability, scan[box].shape, "trilinear").numpy() > 0.5
@@ -299,7 +379,62 @@ def _extract(volume: Volume, progress: Progress) -> np.ndarray:
         raise NoBrainError(volume.name)
     mask = np.zeros(scan.shape, bool)
     mask[box] = _largest_piece(inside)
-    return _on_grid_of(volume, mask)
+    return Extraction(_on_grid_of(volume, mask), _agreement(mask, found), transfer)
+
+
+def _agreement(mask: np.ndarray, small: np.ndarray) -> float:
+    """Return the Dice coefficient of a mask and another one on a coarse grid of the same box, both (x, y, z)."""
+    nearest = [((np.arange(n) + 0.5) * count / n).astype(int) for n, count in zip(small.shape, mask.shape)]
+    sampled = mask[np.ix_(*nearest)]
+    return float(2 * (sampled & small).sum() / max(int(sampled.sum() + small.sum()), 1))
+
+
+def _curve(small: np.ndarray, low: float, high: float, transfer: str) -> np.ndarray | None:
+    """Return the transfer curve of the intensities of a head; the air around it stays dark.
+
+    `INVERTED` swaps dark and bright: a brain that is darker than the scalp becomes the brighter part. `FOLDED` makes
+    the median of the head, which is often brain, the brightest value, so that fluid and fat are darker than it.
+
+    Args:
+        small: The scan on the grid of the first network.
+        low: Its black.
+        high: Its white.
+        transfer: One of `TRANSFERS`, or "".
+
+    Returns:
+        Intensities of the scan, and what they become, from 0 to 1, shape (2, N); None without a transfer.
+    """
+    if not transfer:
+        return None
+    scale = (high - low) or 1.0
+    scaled = np.clip((small - low) / scale, 0, 1)
+    air = _air_threshold(scaled)
+    if transfer == INVERTED:
+        knots, values = (0.0, air, air + 1e-4, 1.0), (0.0, 0.3 * air, 1.05 - air, 0.05)
+    else:
+        head = scaled[scaled > air]
+        median = float(np.median(head)) if head.size else 1.0
+        drop = 0.9 / max(median, 1 - median)
+        knots = (0.0, air, air + 1e-4, median, 1.0)
+        values = (0.0, 0.3 * air, 1 - drop * (median - air), 1.0, 1 - drop * (1 - median))
+    return np.array([low + scale * np.array(knots), values])
+
+
+def _through(image: torch.Tensor, curve: np.ndarray) -> torch.Tensor:
+    """Apply a transfer curve to intensities, (x, y, z)."""
+    import torch
+
+    return torch.from_numpy(np.interp(image.numpy(), *curve).astype(np.float32))
+
+
+def _air_threshold(head: np.ndarray) -> float:
+    """Return the largest intensity of the air around a head: half the threshold of Otsu, since fluid is dark too."""
+    import SimpleITK as sitk
+
+    otsu = sitk.OtsuThresholdImageFilter()
+    otsu.SetNumberOfHistogramBins(64)
+    otsu.Execute(sitk.GetImageFromArray(head))
+    return 0.5 * float(otsu.GetThreshold())
 
 
 def _tensor(oriented: Volume) -> torch.Tensor:

@@ -51,9 +51,8 @@ class BrainSpace(ReferenceSpace):
     def _turn_of(self, volume: Volume, rough: np.ndarray) -> np.ndarray:
         return best_turn(self.image, self.mask, volume, rough)
 
-    def prepared(self, native: Volume, native_mask: np.ndarray, progress: Progress | None = None) -> PreparedBrain:
+    def _prepared(self, native: Volume, native_mask: np.ndarray, progress: Progress) -> PreparedBrain:
         """Align, resample and normalise a scan, and correct its bias field; see `ReferenceSpace.prepared`."""
-        progress = progress or Progress()
         if native_mask.sum() * native.voxel_ml < SMALLEST_BRAIN_ML:
             raise InputError("brain_too_small", name=native.name, ml=native_mask.sum() * native.voxel_ml)
         with progress.timed("align"):
@@ -183,3 +182,14 @@ def _resampled_brain(
     # Without the division by the resampled mask, the zeros around the brain would darken its rim.
     masked = resample(part.with_array(np.where(brain, unit.forward(part.array), np.float32(0))), grid, to_native)
     return np.where(mask, masked / np.maximum(inside, 0.5), 0).astype(np.float32), mask
+
+
+def of_any_contrast(space: ReferenceSpace) -> BrainSpace:
+    """Return a space of brains for scans of any MR contrast.
+
+    Raises:
+        InputError: If it is a space of something else.
+    """
+    if not isinstance(space, BrainSpace):
+        raise InputError("any_contrast_without_brains")
+    return replace(space, any_contrast=True)

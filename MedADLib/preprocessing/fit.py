@@ -130,9 +130,12 @@ def judged(prepared: PreparedScan, examined: Message, model: KnownModel, describ
         if quality.failed:
             unfit.append(Message("fit_not_aligned"))
             seems = seems or OTHER_PART
-        limits = (-1.0, -1.0) if space.any_contrast else _limits(space)
+        limits = _limits(space)
         likeness = measured["likeness"]
-        if likeness < limits[0]:
+        if space.any_contrast:
+            if likeness < limits[1]:
+                doubts.insert(0, Message("fit_synthetic_contrast"))
+        elif likeness < limits[0]:
             facts = {name: measured[name] for name in ("structure", "contrast")}
             unfit.append(Message("fit_other_contrast", **facts))
             seems = seems or _seen(measured, quality, wanted)

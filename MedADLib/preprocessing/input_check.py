@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
 import numpy as np
@@ -63,6 +63,12 @@ class InputReport:
     verdict: Verdict
     reasons: tuple[Message, ...] = ()
 
+    def doubted(self, reason: Message) -> InputReport:
+        """Return the report with one more doubt."""
+        return replace(
+            self, verdict="unfit" if self.verdict == "unfit" else "doubtful", reasons=(*self.reasons, reason)
+        )
+
     @property
     def reason(self) -> str:
         """The reasons as one text, in the language of the application."""
@@ -88,6 +94,8 @@ def inspect(volume: Volume, model: KnownModel | None = None, masked: bool = Fals
     """
     single, whole = is_single_slice(volume), whole or (model is not None and model.kind == "3-D field")
     facts = [_size(volume)]
+    if not volume.has_spacing:
+        facts.append(Message("scan_without_spacing"))
     unfit = values_unfit(volume.array) or extent_unfit(volume) or _shape_unfit(volume, model, single, whole)
     if unfit:
         return InputReport(tuple(facts), "unfit", (unfit,))

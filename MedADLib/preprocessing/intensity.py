@@ -1,7 +1,8 @@
-"""Intensity normalisation: zero point and unit, bias field, histogram landmarks and percentile scaling."""
+"""Intensity normalisation: wrong voxels, zero point and unit, bias field, histogram landmarks, percentile scaling."""
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,6 +27,20 @@ BEYOND = 3.0
 # Where nothing around the brain gives a zero point, it lies this many ranges below the darkest tissue, as air does in
 # T1 scans.
 BELOW = 0.25
+# A hot voxel is brighter than tissue and than its neighbours by more than this many ranges of tissue. In the scans at
+# hand, single voxels of vessels are so by up to 1.2.
+HOT = 1.5
+# A dead voxel has no signal, and is darker than its neighbours by more than this many ranges. In the T1 scans at hand,
+# single voxels of fluid without signal are so by up to 0.3.
+DEAD = 0.5
+# Neither is a wrong voxel that differs by less than this many median differences of neighbours, as noise does.
+OVER_NOISE = 5.0
+# Planes of a scan that show its noise.
+NOISE_PLANES = 24
+# So many neighbours of similar intensity make a lesion, a vessel or fluid of a voxel.
+FEWEST_SIMILAR = 3
+# At most this many voxels are compared with their neighbours at once.
+COMPARED = 100_000
 # At most about this many voxels around the brain decide about the zero point.
 SURROUNDINGS = 1_000_000
 
@@ -81,6 +96,98 @@ class IntensityUnit:
     def backward(self, values: np.ndarray) -> np.ndarray:
         """Convert to intensities of the scan, float32."""
         return (values.astype(np.float64) * self.unit + self.zero).astype(np.float32)
+
+
+def without_wrong_voxels(volume: Volume, mask: np.ndarray) -> Volume:
+    """Replace hot and dead voxels and zingers inside a mask by the median of their neighbours inside it.
+
+    A hot voxel is far brighter than tissue and than all but two of its neighbours; a dead voxel has no signal, and all
+    but two of its neighbours have. Interpolation would make a lesion of several voxels of it. A lesion of two or more
+    voxels in width stays, and so does a voxel on a face of the scan.
+
+    Args:
+        volume: The scan, (Z, Y, X).
+        mask: The part to examine, bool (Z, Y, X).
+
+    Returns:
+        The volume itself if no voxel is wrong.
+    """
+    array = volume.array
+    if not mask.any():
+        return volume
+    unit = IntensityUnit.of(array, mask)
+    brightest = unit.zero + unit.unit
+    width = (unit.highest - 1) * unit.unit / BEYOND
+    found = []
+    noise = OVER_NOISE * _difference_of_neighbours(array, mask)
+    nothing = float(np.percentile(array.reshape(-1)[:: max(1, array.size // SURROUNDINGS)], SCALING_PERCENTILES[0]))
+    kinds = ((1.0, brightest + HOT * width, HOT * width), (-1.0, nothing, DEAD * width))
+    for sign, end, least in ((sign, end, max(least, noise)) for sign, end, least in kinds):
+        candidates = _apart_in_plane(array, mask, sign, end, least)
+        for start in range(0, len(candidates), COMPARED):
+            part = candidates[start : start + COMPARED]
+            values = sign * array[_neighbours(array.shape, part)].astype(np.float64)
+            rank = values.shape[1] - FEWEST_SIMILAR
+            similar = np.partition(values, rank, axis=1)[:, rank]
+            found.append(part[sign * array[tuple(part.T)].astype(np.float64) - similar > least])
+    wrong = np.concatenate(found) if found else np.empty((0, 3), int)
+    if not len(wrong):
+        return volume
+    sound = mask.copy()
+    sound[tuple(wrong.T)] = False
+    mended = array.copy()
+    around = _neighbours(array.shape, wrong)
+    for place, values, usable in zip(map(tuple, wrong), array[around], sound[around]):
+        if usable.any():
+            mended[place] = np.median(values[usable])
+    return volume.with_array(mended)
+
+
+def _difference_of_neighbours(array: np.ndarray, mask: np.ndarray) -> float:
+    """Return the median difference of neighbours inside a mask, along that axis of some planes where it is smaller."""
+    thin = int(np.argmin(array.shape))
+    number = np.unique(np.linspace(0, array.shape[thin] - 1, NOISE_PLANES).round().astype(int))
+    values, inside = np.moveaxis(array, thin, 0)[number].astype(np.float64), np.moveaxis(mask, thin, 0)[number]
+    found = []
+    for axis in (1, 2):
+        both = np.logical_and(*(inside.take(range(start, inside.shape[axis] - 1 + start), axis) for start in (0, 1)))
+        if both.any():
+            found.append(float(np.median(np.abs(np.diff(values, axis=axis)[both]))))
+    return min(found, default=0.0)
+
+
+def _apart_in_plane(array: np.ndarray, mask: np.ndarray, sign: float, end: float, least: float) -> np.ndarray:
+    """Return voxels (N, 3) of a mask at or beyond an intensity that differ from two of four neighbours in a plane.
+
+    All others have too many similar neighbours. This test is quick: large parts of a scan may be background.
+
+    Args:
+        array: The scan, (Z, Y, X).
+        mask: The part to examine, bool (Z, Y, X).
+        sign: 1 for bright voxels, -1 for dark ones.
+        end: The intensity.
+        least: The least difference.
+    """
+    thin = int(np.argmin(array.shape))
+    found = []
+    # Voxels on the faces of the scan lack neighbours; a single slice has none across it.
+    inner = (slice(1, -1), slice(1, -1))
+    for number, (values, inside) in enumerate(zip(np.moveaxis(array, thin, 0), np.moveaxis(mask, thin, 0))):
+        if not inside.any() or (array.shape[thin] > 1 and number in (0, array.shape[thin] - 1)):
+            continue
+        places = np.argwhere(inside[inner] & (sign * values[inner] >= sign * end)) + 1
+        own = sign * values[tuple(places.T)].astype(np.float64) - least
+        sides = ((0, 1), (0, -1), (1, 0), (-1, 0))
+        apart = sum(sign * values[tuple((places + side).T)] < own for side in sides)
+        found.append(np.insert(places[apart >= 2], thin, number, axis=1))
+    return np.concatenate(found) if found else np.empty((0, 3), int)
+
+
+def _neighbours(shape: tuple[int, ...], places: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Return the indices (z, y, x) of the 26 neighbours of inner voxels (N, 3), of the 8 in a slice: each (N, 26)."""
+    steps = [(-1, 0, 1) if size > 1 else (0,) for size in shape]
+    offsets = [step for step in itertools.product(*steps) if any(step)]
+    return tuple(np.moveaxis(places[:, None] + np.array(offsets), -1, 0))
 
 
 def _surroundings(array: np.ndarray, mask: np.ndarray) -> np.ndarray:

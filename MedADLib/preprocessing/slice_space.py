@@ -146,9 +146,9 @@ class SliceSpace(ReferenceSpace):
         affine[:2, 3] = -0.5 * (np.array(size[::-1]) - 1) * LONGER_SIDE_MM / max(size)
         return cls.without_mean((1, *size), affine)
 
-    def prepared(self, native: Volume, native_mask: np.ndarray, progress: Progress | None = None) -> PreparedSlice:
+    def _prepared(self, native: Volume, native_mask: np.ndarray, progress: Progress) -> PreparedSlice:
         """Scale a slice to the grid of the model and normalise it; see `ReferenceSpace.prepared`."""
-        (progress or Progress()).update(0.0, Message("progress_scaling"))
+        progress.update(0.0, Message("progress_scaling"))
         view, grid = SliceView.of(native), self.image.array.shape[1:]
         box = letterbox(view.extent_mm, grid)
         size = tuple(part.stop - part.start for part in box)

@@ -24,6 +24,7 @@ from .intensity import (
     PercentileScaling,
     histogram_distance,
     standard_histogram,
+    without_wrong_voxels,
 )
 
 BRAIN, VOLUME, SLICE = KINDS = ("brain", "field", "plane")
@@ -131,14 +132,20 @@ class ReferenceSpace(ABC):
             return given_mask(volume, given), Message("part_given_mask")
         return np.ones(volume.array.shape, bool), Message("part_field_of_view")
 
-    @abstractmethod
     def prepared(self, native: Volume, native_mask: np.ndarray, progress: Progress | None = None) -> PreparedScan:
         """Map a scan and the part to examine, bool (Z, Y, X), to the grid of the model, and normalise intensities.
+
+        Wrong voxels are replaced first, see `without_wrong_voxels`.
 
         Raises:
             InputError: If the part to examine is too small or has one intensity only.
             Cancelled: If the user has requested cancellation.
         """
+        return self._prepared(without_wrong_voxels(native, native_mask), native_mask, progress or Progress())
+
+    @abstractmethod
+    def _prepared(self, native: Volume, native_mask: np.ndarray, progress: Progress) -> PreparedScan:
+        """Do the work of `prepared` for a scan without wrong voxels."""
 
     @abstractmethod
     def describe(self) -> str:
@@ -221,7 +228,7 @@ class PreparedScan(ABC):
     Attributes:
         image: Standard intensities, float32 (Z, Y, X), on the grid of the model; 0 where nothing was resampled.
         mask: Examined part on the grid of the model, bool (Z, Y, X).
-        native: The scan itself.
+        native: The scan itself, without wrong voxels.
         native_mask: Examined part on its own grid, bool (Z, Y, X).
         template: The space.
         scaling: The intensity map.

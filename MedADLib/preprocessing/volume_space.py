@@ -46,9 +46,9 @@ class VolumeSpace(ReferenceSpace):
         affine[:3, 3] = -0.5 * (np.array(shape[::-1]) - 1) * spacing
         return cls.without_mean(shape, affine)
 
-    def prepared(self, native: Volume, native_mask: np.ndarray, progress: Progress | None = None) -> PreparedVolume:
+    def _prepared(self, native: Volume, native_mask: np.ndarray, progress: Progress) -> PreparedVolume:
         """Resample a scan, with its centre on that of the grid, and normalise it; see `ReferenceSpace.prepared`."""
-        (progress or Progress()).update(0.0, Message("progress_resampling"))
+        progress.update(0.0, Message("progress_resampling"))
         spacing, tissue = self.image.spacing, IntensityUnit.of(native.array, native_mask).clipped(native.array)
         shown = averaged(native.with_array(np.where(native_mask, tissue, 0).astype(np.float32)), spacing)
         share = averaged(native.with_array(native_mask.astype(np.float32)), spacing)

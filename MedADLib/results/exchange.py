@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from ..scoring.regions import Region
 
 FORMAT = 1
+PART_BYTES = 2**24
 PHYSICAL = ("has_spacing", "has_orientation")
 FACTS = "detection.json"
 MAPS = {"mask": np.uint8, "anomaly": np.float32, "restored": np.float32, "labels": np.int16}
@@ -62,7 +64,8 @@ def read_volume(path: str | os.PathLike) -> Volume:
         if array.dtype.kind not in "biuf":
             raise ValueError(f"voxels of type {array.dtype}")
         volume = Volume(array, np.array(place["affine"], np.float64), str(place["name"]))
-        volume = replace(volume, **{fact: place.get(fact) is not False for fact in PHYSICAL})
+        physical = {fact: place.get(fact) is not False for fact in PHYSICAL}
+        volume = replace(volume, **physical, described=str(place.get("described", "")))
     except OSError as error:
         raise InputError("exchange_unreadable", path=path, reason=error.strerror or error) from error
     except (ValueError, EOFError, KeyError, TypeError) as error:
@@ -158,15 +161,36 @@ class Leftovers:
                 path.rmdir()
 
 
-def _dump(volume: Volume, path: Path) -> None:
+def volume_parts(volume: Volume, path: Path) -> Iterator[None]:
+    """Write a volume as `write_volume` does, in parts of `PART_BYTES`, for a caller with other things to do meanwhile.
+
+    Raises:
+        OSError: If it cannot be written; the file stays as it is.
+    """
     place = {
         "affine": volume.affine.tolist(),
         "name": volume.name,
         **{fact: getattr(volume, fact) for fact in PHYSICAL},
+        "described": volume.described,
     }
+    array = np.ascontiguousarray(volume.array)
     with path.open("wb") as stream:
-        np.lib.format.write_array(stream, np.ascontiguousarray(volume.array), allow_pickle=False)
+        np.lib.format.write_array_header_1_0(stream, np.lib.format.header_data_from_array_1_0(array))
+        for part in byte_parts(array):
+            stream.write(part)
+            yield
         stream.write(json.dumps(place).encode("ascii"))
+
+
+def byte_parts(array: np.ndarray) -> Iterator[memoryview]:
+    """Iterate over the bytes of a contiguous array, in parts of `PART_BYTES` (views, no copy)."""
+    data = memoryview(array.reshape(-1).view(np.uint8))
+    return (data[start : start + PART_BYTES] for start in range(0, len(data), PART_BYTES))
+
+
+def _dump(volume: Volume, path: Path) -> None:
+    for _ in volume_parts(volume, path):
+        pass
 
 
 def _map(folder: Path, name: str, volume: Volume) -> Volume:

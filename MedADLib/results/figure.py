@@ -37,6 +37,8 @@ NARROWEST_COLUMN = 1.8
 SIDE, HEAD, BAR = 0.45, 1.6, 0.85
 # Pixels of the strip of scan scores to an inch; its top and width in inches.
 STRIP_DPI, STRIP_TOP, STRIP_WIDTH = 100.0, 0.68, 4.2
+# In its place, the mark of a result that is not interpretable, and the number of its regions below.
+MARK_TOP, BELOW_MARK = 0.45, 0.9
 LEGEND_COLUMNS = 11
 TEXT_COLUMNS = 125
 # A longer line would be cut off at the usual size.
@@ -223,9 +225,11 @@ def draw(detection: Detection, path: Path) -> None:
     name = detection.volume.name
     page.text(SIDE, 0.12, name if len(name) <= 80 else f"{name[:50]}...{name[-27:]}", fontsize=12, weight="bold")
     count = count_of_regions(detection)
-    page.text(SIDE, 0.38, count, fontsize=10 if len(count) <= LONG_LINE else 8.5)
+    # NOT INTERPRETABLE stands first.
+    count_top = 0.38 if detection.interpretable else BELOW_MARK
+    page.text(SIDE, count_top, count, fontsize=10 if detection.interpretable and len(count) <= LONG_LINE else 8.5)
     if (line := doubt(detection)) is not None:
-        page.text(SIDE, 0.57, textwrap.shorten(line, DOUBT_COLUMNS), fontsize=9, color=ACCENT, weight="bold")
+        page.text(SIDE, 0.53, textwrap.shorten(line, DOUBT_COLUMNS), fontsize=9, color=ACCENT, weight="bold")
     _draw_grid(page, scene, scene.focus(detection.regions), widths, height)
     _draw_strip(page, detection)
     bar_top = HEAD + (1.15 if rows > 1 else 0.25) * height
@@ -247,11 +251,11 @@ def _draw_strip(page: Page, detection: Detection) -> None:
     from matplotlib.patches import Circle, Polygon
 
     if not detection.interpretable:
-        page.text(SIDE, STRIP_TOP, "NOT INTERPRETABLE", fontsize=20, color=ACCENT, weight="bold")
+        page.text(SIDE, MARK_TOP, "NOT INTERPRETABLE", fontsize=20, color=ACCENT, weight="bold")
         kind = seems(detection)
         text = f"The scan does not fit the model: {unfit_reason(detection)}{f'; {kind}' if kind else ''}."
         reason = "\n".join(textwrap.wrap(text, REASON_COLUMNS))
-        page.text(SIDE + STRIP_WIDTH + 0.3, STRIP_TOP, reason, fontsize=9, color=ACCENT, linespacing=1.35)
+        page.text(SIDE + STRIP_WIDTH + 0.3, MARK_TOP, reason, fontsize=9, color=ACCENT, linespacing=1.35)
         return
     width = STRIP_WIDTH * STRIP_DPI
     axes = page.axes(SIDE, STRIP_TOP, STRIP_WIDTH, HEIGHT / STRIP_DPI)

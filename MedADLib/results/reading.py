@@ -13,14 +13,14 @@ import numpy as np
 from ..detection import Detection, content_hash
 from ..errors import InputError, ModelError
 from ..io.reading import read_image
-from ..io.reading_options import ReadingOptions
+from ..io.reading_options import READING, ReadingOptions
 from ..io.sources import in_file, named_scan
 from ..masks import connected_components
 from ..scoring.regions import Region
 from ..volume import IMAGE_SUFFIXES, Volume
 from .decisions import Decision, default_name
 from .record import Record, region_of
-from .writing import GENERATOR, READING
+from .writing import GENERATOR
 
 if TYPE_CHECKING:
     from ..runtime.progress import Progress
@@ -72,7 +72,7 @@ def of_scan(results: list[StoredResult], scan: Path) -> list[StoredResult]:
     for stored in results:
         options = _reading(stored)
         if options not in digests:
-            digests[options] = content_hash(named_scan(scan).read(options))
+            digests[options] = content_hash(named_scan(scan, options).read())
         if _scan_facts(stored).get("sha256") == digests[options]:
             found.append(stored)
     if not found:
@@ -100,7 +100,7 @@ def reopen(stored: StoredResult, scan: Path | None = None, progress: Progress | 
     """
     path = scan or _find_scan(stored)
     _report(progress, 0.0, path.name)
-    volume = named_scan(path).read(_reading(stored))
+    volume = named_scan(path, _reading(stored)).read()
     _check_scan(stored, volume, path)
     maps = {}
     for number, role in enumerate(("anomaly", "restored", "regions"), start=1):

@@ -27,6 +27,9 @@ EARLIER_WORDS = "unlike the model's training data"
 # Codes of the reasons of a scan that does not fit, and of one that fits doubtfully.
 UNFIT = ("fit_header", "fit_ct", "fit_no_brain", "fit_not_aligned", "fit_other_contrast", "fit_uncorrelated")
 DOUBTS = ("head_turned", "fit_little_contrast", "out_of_distribution", "brain_overlap_low", "volume_other_shape")
+# Codes of the number of regions: only specks, none, one, several; with and without their meaning in healthy scans.
+COUNTED = ("specks_counted", "no_region_counted", "region_counted", "regions_counted")
+COUNTED_BARE = ("specks_counted_bare", "no_region_counted_bare", "region_counted_bare", "regions_counted_bare")
 DIRECTIONS = (("left", "right"), ("posterior", "anterior"), ("inferior", "superior"))
 
 KNOWN = ("model", "method", "seed", "settings", "device", "brain_mask", "input", "resemblance", "facts", "versions")
@@ -299,22 +302,25 @@ def location(detection: Detection, region: Region) -> str:
 
 
 def count_of_regions(detection: Detection) -> Message:
-    """Return number and total volume of the regions, and the threshold, as an English sentence like `verdict`."""
-    count = len(detection.regions)
-    limit = {
-        "threshold": a_value_text(detection, detection.threshold),
-        "meaning": meaning(detection, detection.threshold),
-        "expected": false_positives(detection),
-    }
+    """Return number and total volume of the regions, and the threshold, as an English sentence like `verdict`.
+
+    With what the threshold means in healthy scans, unless the result is not interpretable.
+    """
+    count, (specks, none, one, several) = len(detection.regions), COUNTED_BARE
+    limit = {"threshold": a_value_text(detection, detection.threshold)}
+    if detection.interpretable:
+        specks, none, one, several = COUNTED
+        limit["meaning"] = meaning(detection, detection.threshold)
+        limit["expected"] = false_positives(detection)
     if not count and only_specks(detection):
         smallest = limit_text(detection, smallest_region_ml(detection.provenance))
-        return Message("specks_counted", smallest=smallest, **limit)
+        return Message(specks, smallest=smallest, **limit)
     if not count:
-        return Message("no_region_counted", **limit)
+        return Message(none, **limit)
     volume = amount(detection, sum(region.volume_ml for region in detection.regions))
     if count == 1:
-        return Message("region_counted", volume=volume, **limit)
-    return Message("regions_counted", count=count, volume=volume, **limit)
+        return Message(one, volume=volume, **limit)
+    return Message(several, count=count, volume=volume, **limit)
 
 
 def only_specks(detection: Detection) -> bool:

@@ -22,6 +22,7 @@ import numpy as np
 
 from ..errors import OutputError
 from ..io.nifti import nifti_position
+from ..io.reading_options import READING
 from ..io.volume_writing import write_nifti, write_nrrd
 from ..runtime.atomic_files import put_in_place, staging_folder, sweep
 from ..runtime.progress import Progress
@@ -60,8 +61,6 @@ COLUMNS = (
 # In mL or mm of the patient.
 PHYSICAL_COLUMNS = {name for name in COLUMNS if name == "volume_ml" or name.split("_")[1:2] in (["r"], ["a"], ["s"])}
 GENERATOR = "MedAD"
-# Entry of the input: what the user said about its file, see `ReadingOptions`.
-READING = "reading"
 # In place of the verdict, if the scan does not fit the model.
 NOT_INTERPRETABLE = "NOT INTERPRETABLE"
 
@@ -265,12 +264,14 @@ def _facts(
         except ValueError:
             # Windows has no relative path from one drive to another.
             scan["path"] = source.resolve().as_posix()
-    facts: dict[str, Any] = {"generated_by": GENERATOR, "smallest_p_value": detection.reference.smallest_p}
+    facts: dict[str, Any] = {"generated_by": GENERATOR}
+    if detection.interpretable:
+        facts["smallest_p_value"] = detection.reference.smallest_p
+    else:
+        facts["verdict"] = NOT_INTERPRETABLE
     for key, value in Record.of(detection, profile).as_json().items():
         facts.update(value if key == "provenance" else {key: value})
     facts["summary"] = [str(verdict(detection)), str(count_of_regions(detection))]
-    if not detection.interpretable:
-        facts["verdict"] = NOT_INTERPRETABLE
     return json.dumps({**facts, "input": scan, **plain(read)}, indent=2, allow_nan=False) + "\n"
 
 

@@ -17,7 +17,7 @@ from .healthy_tail import PARTS as TAIL_PARTS
 from .healthy_tail import HealthyTail
 from .level import Level
 from .pooling import pool
-from .scan_score import score_of_scan
+from .scan_score import RANK, SCAN_SCORES, score_of_scan
 from .voxelwise import VoxelStatistics
 
 # Mean pooling of the fine scale beside a coarser one: structures thinner than a coarse minimum show in it alone.
@@ -34,6 +34,7 @@ SCALE_NUMBERS = ("minimum_mm", "average_mm", "scale")
 MEMBER, COMBINATION = "member", "combination"
 FAST_FACTORS = ("mean_times", "spread_times")
 LEVEL = ("level", "highest_level")
+MAP_SCORES = "map_scores"
 # Of fewer healthy scans, the highest level is no limit: another healthy scan is often above it.
 ENOUGH_SCANS = 10
 
@@ -135,11 +136,13 @@ class Fast:
         scales: One for each scale of the full method.
         combined: As in `Calibration`.
         reference: Scores of the healthy scans in fast mode.
+        map_scores: As in `Calibration`.
     """
 
     scales: tuple[FastScale, ...]
     combined: HealthyTail | None
     reference: HealthyReference
+    map_scores: np.ndarray | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -175,6 +178,8 @@ class Calibration:
         reference: Scores of the healthy scans.
         fast: Calibration of the fast mode; None without one.
         combination: How the rarities of members are joined, one of `COMBINATIONS`.
+        map_scores: Scores from the map of each healthy scan, float64 (n, K), see `scan_score.map_scores`; None unless
+            the scan score is `RANK`.
     """
 
     scales: tuple[Scale, ...]
@@ -182,6 +187,7 @@ class Calibration:
     reference: HealthyReference
     fast: Fast | None = None
     combination: str = LARGEST
+    map_scores: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         count, shapes = len(self.scales), {scale.voxelwise.mean.shape for scale in self.scales}
@@ -192,6 +198,9 @@ class Calibration:
             raise ModelError("calibration_members")
         if self.reference.unit != RARITY:
             raise ModelError("calibration_unit")
+        for mode in (self, self.fast):
+            if mode is not None and not _fits(mode.map_scores, mode.reference):
+                raise ModelError("calibration_numbers")
         if self.fast is None:
             return
         reference = self.fast.reference
@@ -308,7 +317,8 @@ class Calibration:
         """
         reference = self.reference_of(fast)
         threshold = reference.value_of(reference.threshold)
-        return score_of_scan(self.scan_score, anomaly, mask, voxel_ml, threshold, sample_score)
+        healthy = self.fast.map_scores if fast and self.fast else self.map_scores
+        return score_of_scan(self.scan_score, anomaly, mask, voxel_ml, threshold, sample_score, healthy)
 
     def parameters(self) -> dict:
         """Return what is not an array, for JSON."""
@@ -354,6 +364,8 @@ class Calibration:
             for name, tail in tails.items():
                 found |= {prefix + name + part: array for part, array in tail.tensors().items()}
             found |= {prefix + name: np.asarray(getattr(mode.reference, name), np.float64) for name in ARRAYS}
+            if mode.map_scores is not None:
+                found[prefix + MAP_SCORES] = mode.map_scores
         return found
 
     @classmethod
@@ -386,6 +398,14 @@ def _level_numbers(level: Level | None, mode: str) -> dict[str, float]:
     return {} if level is None else {mode + name: value for name, value in zip(LEVEL, (level.mean, level.highest))}
 
 
+def _fits(map_scores: np.ndarray | None, reference: HealthyReference) -> bool:
+    """Whether scores from maps are there if the rank needs them, one row a healthy scan, and are usable numbers."""
+    if map_scores is None or reference.scan_score != RANK:
+        return map_scores is None and reference.scan_score != RANK
+    usable = np.isfinite(map_scores).all() and np.abs(map_scores).max(initial=0) <= LARGEST_NUMBER
+    return map_scores.shape == (reference.count, len(SCAN_SCORES)) and bool(usable)
+
+
 def on_grid(values: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """Return a float32 map (Z, Y, X) with values (N,) inside a mask of N voxels and 0 outside."""
     found = np.zeros(mask.shape, np.float32)
@@ -410,6 +430,8 @@ def _stored(parameters: dict, tensors: dict[str, np.ndarray]) -> Calibration:
     wanted = {scale + name for scale in scales for name in ("mean", "spread")}
     wanted |= {mode + name for mode in modes for name in ARRAYS}
     wanted |= {mode + tail + part for mode in modes for tail in tails for part in TAIL_PARTS}
+    ranked = str(parameters.get("scan_score")) == RANK
+    wanted |= {mode + MAP_SCORES for mode in modes if ranked}
     numbers = {"scales", "threshold", "unit", "scan_score", *(mode + "brain_ml" for mode in modes)}
     numbers |= {COMBINATION} if several else set()
     if set(parameters) != numbers or set(tensors) != wanted:
@@ -439,9 +461,10 @@ def _stored(parameters: dict, tensors: dict[str, np.ndarray]) -> Calibration:
     references = {mode: _reference(parameters, tensors, mode) for mode in modes}
     named = {"unit": str(parameters["unit"]), "scan_score": str(parameters["scan_score"])}
     references = {mode: replace(reference, **named) for mode, reference in references.items()}
-    fast = Fast(tuple(fast_scales), combined(FAST), references[FAST]) if FAST in modes else None
+    of_maps = {mode: np.asarray(tensors[mode + MAP_SCORES], np.float64) if ranked else None for mode in modes}
+    fast = Fast(tuple(fast_scales), combined(FAST), references[FAST], of_maps[FAST]) if FAST in modes else None
     combination = str(parameters.get(COMBINATION, LARGEST))
-    return Calibration(tuple(found), combined(""), references[""], fast, combination)
+    return Calibration(tuple(found), combined(""), references[""], fast, combination, of_maps[""])
 
 
 def _earlier(parameters: dict, tensors: dict[str, np.ndarray]) -> Calibration:

@@ -14,7 +14,7 @@ from .healthy_reference import HealthyReference, Threshold
 from .healthy_tail import HealthyTail
 from .level import Level
 from .restoration import Restoration
-from .scan_score import METHOD, check_scan_score, score_of_scan
+from .scan_score import METHOD, RANK, check_scan_score, map_scores, rank_among, score_of_scan
 from .voxelwise import Totals, VoxelStatistics
 
 CURVE_POINTS = 400
@@ -142,8 +142,9 @@ def calibrate_scores(
         _reference([on_grid(v, m) for v, m in zip(values, masks)], masks, voxel_ml, voxels, threshold, own, scan_score)
         for values, (_, own) in zip(joined, modes)
     ]
-    fast = None if quick is None else Fast(tuple(fast_scales), combined[1], references[1])
-    return Calibration(tuple(scales), combined[0], references[0], fast, combination)
+    (reference, of_maps), *of_fast = references
+    fast = Fast(tuple(fast_scales), combined[1], *of_fast[0]) if of_fast else None
+    return Calibration(tuple(scales), combined[0], reference, fast, combination, of_maps)
 
 
 def _left_out(
@@ -191,8 +192,12 @@ def _reference(
     threshold: Threshold,
     sample_scores: Sequence[float],
     scan_score: str,
-) -> HealthyReference:
-    """Describe the anomaly maps of healthy scans, each made with mean and SD of the other ones."""
+) -> tuple[HealthyReference, np.ndarray | None]:
+    """Describe the anomaly maps of healthy scans, each made with mean and SD of the other ones.
+
+    Returns:
+        The reference, and for `RANK` the scores from each map, (n, K).
+    """
     values = []
     for number, anomaly in enumerate(maps):
         inside, ml = voxels(number, anomaly)
@@ -204,5 +209,8 @@ def _reference(
     own = np.array(sample_scores, np.float64)
     found = HealthyReference(maxima, own, thresholds, above, brain_ml, threshold, scan_score=scan_score)
     value = found.value_of(threshold)
+    if scan_score == RANK:
+        table = np.array([map_scores(*each, voxel_ml, value) for each in zip(maps, masks)])
+        return replace(found, sample_scores=np.array([rank_among(row, table) for row in table])), table
     scored = [score_of_scan(scan_score, *each, voxel_ml, value, s) for *each, s in zip(maps, masks, sample_scores)]
-    return replace(found, sample_scores=np.array(scored, np.float64))
+    return replace(found, sample_scores=np.array(scored, np.float64)), None

@@ -1,4 +1,4 @@
-"""Scores of a whole scan, by name: that of the method, or one from its anomaly map."""
+"""Scores of a whole scan, by name: that of the method, one from its anomaly map, or the rank of all of these."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from ..masks import connected_components
 
 # The method's own sample score.
 METHOD = "method"
+# The mean rank, among the healthy scans of the calibration, of all scores from the map.
+RANK = "rank"
 # Sizes of regions that `regions` counts, in mL.
 SMALL_ML = (0.01, 1.0)
 
@@ -49,7 +51,7 @@ def regions(anomaly: np.ndarray, mask: np.ndarray, voxel_ml: float, threshold: f
 SCAN_SCORES: Mapping[str, ScanScore] = {
     found.__name__: found for found in (top_1ml, top_1pct, volume, largest, regions)
 }
-NAMES = (METHOD, *SCAN_SCORES)
+NAMES = (METHOD, *SCAN_SCORES, RANK)
 # What each score is, in words.
 TITLES = {
     METHOD: "the method's own score",
@@ -58,6 +60,7 @@ TITLES = {
     "volume": "volume above the default threshold in mL",
     "largest": "integral of the largest region above the default threshold",
     "regions": "number of regions of 0.01 to 1 mL above the default threshold",
+    RANK: "mean rank of the five scores of the anomaly map among the healthy scans of the calibration, from 0 to 1",
 }
 
 
@@ -68,7 +71,13 @@ def check_scan_score(name: str) -> None:
 
 
 def score_of_scan(
-    name: str, anomaly: np.ndarray, mask: np.ndarray, voxel_ml: float, threshold: float, sample_score: float
+    name: str,
+    anomaly: np.ndarray,
+    mask: np.ndarray,
+    voxel_ml: float,
+    threshold: float,
+    sample_score: float,
+    healthy: np.ndarray | None = None,
 ) -> float:
     """Score a scan.
 
@@ -79,11 +88,32 @@ def score_of_scan(
         voxel_ml: Volume of a voxel in mL.
         threshold: Value of the model's default threshold.
         sample_score: The method's own score.
+        healthy: Scores from the maps of healthy scans, (n, K), see `map_scores`; `RANK` needs them.
 
     Returns:
         The score; larger is more anomalous.
     """
+    if name == RANK:
+        return rank_among(map_scores(anomaly, mask, voxel_ml, threshold), healthy)
     return sample_score if name == METHOD else SCAN_SCORES[name](anomaly, mask, voxel_ml, threshold)
+
+
+def map_scores(anomaly: np.ndarray, mask: np.ndarray, voxel_ml: float, threshold: float) -> np.ndarray:
+    """Return all K scores from a map in the order of `SCAN_SCORES`, (K,); arguments are those of `score_of_scan`."""
+    return np.array([found(anomaly, mask, voxel_ml, threshold) for found in SCAN_SCORES.values()], np.float64)
+
+
+def rank_among(scores: np.ndarray, healthy: np.ndarray) -> float:
+    """Return the share of smaller scores among those of n healthy scans, an equal one counting half, averaged over K.
+
+    The healthy scans have this rank too, each among all n including itself: for a single score, the p-value from these
+    ranks is then that of the score.
+
+    Args:
+        scores: Scores of a scan, (K,).
+        healthy: Those of the healthy scans, (n, K).
+    """
+    return float(np.mean((scores > healthy) + 0.5 * (scores == healthy)))
 
 
 def _above(anomaly: np.ndarray, mask: np.ndarray, threshold: float) -> np.ndarray:

@@ -32,6 +32,10 @@ class NothingMissing:
         """Return no package."""
         return []
 
+    def installed(self) -> bool:
+        """Return False: the stand-in for the computation judges no scan before a run."""
+        return False
+
 
 class CubeClient:
     """Stand-in for `WorkerClient`; with a failure message, every run fails with it."""
@@ -54,6 +58,9 @@ class CubeClient:
 
     def cancel(self) -> None:
         """Do nothing: no run is going on."""
+
+    def cancel_judgement(self) -> None:
+        """Do nothing: no scan is being judged."""
 
     def stop(self) -> None:
         """Do nothing: there is no process."""

@@ -87,15 +87,17 @@ class Choice(NamedTuple):
         metavar: Placeholder of the value in the help.
         short: Short form on the command line.
         allowed: Possible values; empty allows all.
+        count: Number of values; a file has a list of them if there are several.
     """
 
     name: str
     kind: type
     help: str
     default: object = None
-    metavar: str | None = None
+    metavar: str | tuple[str, ...] | None = None
     short: str | None = None
     allowed: tuple[str, ...] = ()
+    count: int = 1
 
     @property
     def key(self) -> str:
@@ -112,6 +114,13 @@ CHOICES = (
            "files, else by folder, else by file or image of an NPZ file (auto, the default); by folder; or by file",
            "auto", allowed=("auto", "folder", "file")),
     Choice("healthy-label", int, "label of the healthy images in NPZ files with labels"),
+    Choice("orientation", str, "directions that the axes of all files run towards, such as RAS (right, anterior, "
+           "superior), where their headers lack or say it wrongly", metavar="RAS"),
+    Choice("spacing", float, "voxel spacing along the axes of all files in mm, where their headers lack or say it "
+           "wrongly", metavar=("X", "Y", "Z"), count=3),
+    Choice("unit", str, "unit of the lengths in all headers: um, mm, cm or m"),
+    Choice("use", str, "the position that counts where those of NIfTI headers contradict each other: sform or qform",
+           metavar="FORM"),
     Choice("exclude", str, "scans to leave out by name, separated by commas, such as those that the leave-one-out "
            "comparison at the end of a training lists as outliers", metavar="NAME,NAME"),
     Choice("skip-bad", bool, "leave out unusable scans, copies, and 2-D images beside volumes, instead of stopping"),
@@ -180,6 +189,8 @@ def add_choices(parser: argparse.ArgumentParser, choices: Iterable[Choice] = CHO
             parser.add_argument(*names, action=argparse.BooleanOptionalAction, default=None, help=choice.help)
             continue
         values = {"choices": choice.allowed} if choice.allowed else {"metavar": choice.metavar}
+        if choice.count > 1:
+            values["nargs"] = choice.count
         parser.add_argument(*names, type=choice.kind, default=None, help=choice.help, **values)
     parser.add_argument(
         "--set",
@@ -259,12 +270,16 @@ def _read(path: Path) -> dict:
 def _value(choice: Choice, value: object, file: Path) -> object:
     """Check a value of the file, and convert it as the command line does."""
     kinds: Mapping[type, tuple[type, ...]] = {float: (int, float), Path: (str,)}
-    right = isinstance(value, kinds.get(choice.kind, (choice.kind,)))
-    if not right or (isinstance(value, bool) and choice.kind is not bool):
+    several, values = choice.count > 1, value if isinstance(value, list) else [value]
+    right = all(isinstance(one, kinds.get(choice.kind, (choice.kind,))) for one in values)
+    right = right and isinstance(value, list) == several and len(values) == choice.count
+    if not right or (choice.kind is not bool and any(isinstance(one, bool) for one in values)):
+        wanted = FILE_TYPES[choice.kind]
+        wanted = f"list of {choice.count} values of type {wanted}" if several else wanted
         # Quotes in the message distinguish a text such as '5' from a number.
-        raise InputError(
-            "option_of_wrong_type", file=file, option=choice.key, value=ascii(value), type=FILE_TYPES[choice.kind]
-        )
+        raise InputError("option_of_wrong_type", file=file, option=choice.key, value=ascii(value), type=wanted)
+    if several:
+        return [float(one) if choice.kind is float else one for one in values]
     if choice.allowed and value not in choice.allowed:
         allowed = ", ".join(choice.allowed)
         raise InputError("option_not_allowed", file=file, option=choice.key, value=value, allowed=allowed)

@@ -10,6 +10,7 @@ import json
 import logging
 import shutil
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,6 +23,7 @@ from ..dataset.space_choice import chosen_space
 from ..dataset.split import Split
 from ..errors import InputError, ModelError
 from ..io.reading import read_image
+from ..io.reading_options import ReadingOptions
 from ..io.sources import Source
 from ..messages import Message
 from ..preprocessing.brain_extraction import brain_mask
@@ -249,6 +251,26 @@ def _refuse_changed(scans: dict[str, Source], split: Split, work: Path) -> None:
     if unknown:
         raise InputError("work_of_unknown_scans", count=len(unknown), work=work, example=unknown[0], record=record)
     write_json(record, found, durable=True)
+
+
+def check_reading(work: Path, options: ReadingOptions) -> None:
+    """Record in a work folder how its scans are read, ``reading.json``; without what the user says there is none.
+
+    Raises:
+        InputError: If it holds a template of scans that were read in another way.
+    """
+    record, kept = work / "reading.json", {}
+    with suppress(OSError, ValueError):
+        kept = json.loads(record.read_text(encoding="utf-8"))
+    if kept == options.as_json():
+        return
+    if (work / "template.safetensors").is_file():
+        raise InputError("work_of_other_reading", work=work)
+    work.mkdir(parents=True, exist_ok=True)
+    # What was found out about the scans holds no longer.
+    for name in ("checks.json", "space.json"):
+        (work / name).unlink(missing_ok=True)
+    write_json(record, options.as_json(), durable=True)
 
 
 def _single_slice(source: Source) -> Volume:

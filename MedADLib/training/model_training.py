@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import datetime
 import logging
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +19,7 @@ from ..dataset.scan_statistics import fingerprints_in
 from ..dataset.space_choice import chosen_space
 from ..dataset.split import FEWEST, FEWEST_BY_HAND, Split, split_of_arrays
 from ..errors import InputError
+from ..io.reading_options import AS_THE_HEADER_SAYS, READING, ReadingOptions
 from ..io.sources import Source
 from ..messages import Message
 from ..methods.base import Method, rounded
@@ -28,6 +29,7 @@ from ..modelfile.disclosure import FOLDS
 from ..modelfile.known_scans import FINGERPRINTS
 from ..modelfile.model import Model, load_model, save_model
 from ..modelfile.numbering import NUMBERED, OWN_SCANS, numbered
+from ..preprocessing.brain_space import of_any_contrast
 from ..preprocessing.space import PreparedScan
 from ..preprocessing.spaces import SPACES
 from ..runtime.atomic_files import place_for_model, writable_folder
@@ -41,7 +43,7 @@ from ..scoring.restoration import Restoration
 from ..volume import Volume
 from .checkpoint import bfloat16_suits, only_training
 from .config import Options, check_model_name, poolings_with, training_folder, unused_options
-from .data import HealthyData, bytes_to_prepare, healthy_data, prepared_scans
+from .data import HealthyData, bytes_to_prepare, check_reading, healthy_data, prepared_scans
 from .distributed import ProcessGroup, process_group
 from .folds import check_folds, folds_of, method_without
 from .outliers import left_out, write_outliers
@@ -136,6 +138,8 @@ def _train(
         progress.stage("preparing scans", 0.03, 0.1)
         data = healthy_data(scans, split, options.work, progress, options.size, like, options.prepare)
         data = replace(data, varied=options.augmentation)
+        if ENTRIES[options.method].any_contrast:
+            data = replace(data, template=of_any_contrast(data.template))
     for line in plan_of(data, scans, split, folds):
         on_line(line)
     folder = training_folder(options.work, options.method, options.extra, options.latent, options.augmentation)
@@ -154,9 +158,10 @@ def usable_scans(
     options: argparse.Namespace, progress: Progress, like: Model | None = None
 ) -> tuple[dict[str, Source], Split]:
     """Find the usable scans and their split; with the split and space of the model `like`, if one is given."""
-    scans = find_scans(
-        options.healthy, options.only, options.subjects, options.healthy_label, skip_bad=options.skip_bad
-    )
+    reading = ReadingOptions.of_arguments(options)
+    check_reading(options.work, reading)
+    facts = {"skip_bad": options.skip_bad, "options": reading}
+    scans = find_scans(options.healthy, options.only, options.subjects, options.healthy_label, **facts)
     excluded = _excluded(options.exclude, scans)
     scans = {name: source for name, source in scans.items() if name not in excluded}
     for doubt in doubts_about_subjects(scans, options.subjects):
@@ -256,6 +261,8 @@ def _scans_of(trained: Trained, options: argparse.Namespace) -> dict[str, Any]:
     else:
         training |= {"data": options.data_note or OWN_SCANS, "split": found.parts, NUMBERED: True}
     shown = {name: name for name in parts} if options.named_scans else found.numbers
+    if (reading := ReadingOptions.of_arguments(options)) != AS_THE_HEADER_SAYS:
+        training[READING] = reading.as_json()
     if trained.folds:
         training[FOLDS] = [sorted(shown[name] for name in fold) for fold in trained.folds]
     return training
@@ -305,12 +312,23 @@ def _restored(
                 own = folder / f"fold-{number}"
                 method = rounded(method_without(names, name, split.train, data, plan, own, progress))
             quick = method.faster()
-            for scan in prepared_scans(trained.scans, names, data.template, progress):
+            for scan in _calibrating(prepared_scans(trained.scans, names, data.template, progress), method, plan.seed):
                 each = {"seed": plan.seed, "device": plan.device, "progress": progress}
                 healthy.append((scan, method.restore(scan.image, scan.mask, **each)))
                 if quick is not None:
                     fast.append(quick.restore(scan.image, scan.mask, **each))
     return healthy, fast
+
+
+def _calibrating(scans: Sequence[PreparedScan], method: Method, seed: int) -> Iterator[PreparedScan]:
+    """Yield the scans that calibrate a method; of one for any contrast, each T1 scan also in synthetic contrasts."""
+    if not ENTRIES[method.name].any_contrast:
+        yield from scans
+        return
+    from .contrast_calibration import in_contrasts
+
+    for number, scan in enumerate(scans):
+        yield from in_contrasts(scan, number, seed)
 
 
 def _poolings(options: argparse.Namespace, grid: Volume | None = None) -> tuple[Pooling, ...]:

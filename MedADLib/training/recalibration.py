@@ -16,6 +16,7 @@ from ..dataset.checks import check_scans
 from ..dataset.discovery import find_scans
 from ..dataset.scan_statistics import fingerprints_in
 from ..errors import InputError
+from ..io.reading_options import AS_THE_HEADER_SAYS, READING, ReadingOptions
 from ..messages import Message
 from ..methods.base import rounded
 from ..methods.settings import with_overrides
@@ -73,6 +74,7 @@ class Recalibration:
         named_scans: Whether the file names the new scans instead of numbering them.
         seed: Random seed.
         device: Device of the restorations.
+        reading: What the user says about the scans beyond their headers.
     """
 
     healthy: Path
@@ -93,6 +95,7 @@ class Recalibration:
     named_scans: bool = False
     seed: int = 0
     device: str = "auto"
+    reading: ReadingOptions = AS_THE_HEADER_SAYS
 
     def __post_init__(self) -> None:
         check_model_name(self.output)
@@ -144,6 +147,8 @@ class Recalibration:
             numbers = numbered({"scans": list(scans)}, fingerprints, first_number)
             names, note = (list(scans), self.healthy.name) if self.named_scans else (numbers.parts["scans"], OWN_SCANS)
             used = {"data": self.data_note or note, "scans": names, FINGERPRINTS: numbers.fingerprints["scans"]}
+            if self.reading != AS_THE_HEADER_SAYS:
+                used[READING] = self.reading.as_json()
             # Training scans that calibrated out of fold are part of the former calibration only.
             training = {key: value for key, value in model.training.items() if key != FOLDS}
             found = replace(
@@ -172,7 +177,7 @@ class Recalibration:
 
     def _usable(self, model: Model, progress: Progress) -> tuple[dict[str, Source], dict[str, str]]:
         """Find the usable scans that are in no other part of the split of the model, and their fingerprints."""
-        found = find_scans(self.healthy, self.only, skip_bad=self.skip_bad)
+        found = find_scans(self.healthy, self.only, skip_bad=self.skip_bad, options=self.reading)
         check_kind(model, found.values(), None, "auto")
         split = None
         with suppress(InputError):

@@ -22,6 +22,7 @@ def main(
     argv: list[str] | None = None,
     detect: Callable[..., Any] | None = None,
     load_model: Callable[..., Any] | None = None,
+    judge: Callable[..., Any] | None = None,
 ) -> int:
     """Serve requests until the idle time has passed, and return the exit code; the end of stdin ends the process.
 
@@ -29,6 +30,7 @@ def main(
         argv: Arguments without the name of the program; None for those of the process.
         detect: Used instead of `MedADLib.detect`.
         load_model: Used instead of `MedADLib.load_model`.
+        judge: Used instead of `MedADLib.detection.judge`.
     """
     from MedADLib.runtime import threads
     from MedADLib.runtime.stdio import take_pipes
@@ -44,7 +46,7 @@ def main(
     # Ctrl-C in Slicer's terminal reaches this process too, but Slicer decides when to stop.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _lower_priority()
-    Service(requests, events, args.idle_seconds, detect, load_model).serve()
+    Service(requests, events, args.idle_seconds, detect, load_model, judge).serve()
     return 0
 
 

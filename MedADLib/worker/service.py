@@ -21,6 +21,8 @@ from typing import Any
 import numpy as np
 
 from .._version import __version__
+from ..detection import Judgement, content_hash
+from ..detection import judge as judge_scan
 from ..errors import Cancelled, explain
 from ..messages import Message
 from ..modelfile.store import find_model
@@ -30,7 +32,8 @@ from ..runtime.library_log import library_warnings
 from ..runtime.progress import Progress
 from ..runtime.strict_json import plain
 from ..runtime.versions import installed_version
-from .protocol import PROTOCOL, Cancel, Detect, Quit, RequestError, coded, parse
+from ..volume import Volume
+from .protocol import PROTOCOL, Cancel, Detect, Judge, Judged, Quit, RequestError, Subject, coded, parse
 
 MODELS_KEPT = 3
 
@@ -53,8 +56,8 @@ class Models:
         self._load_model = load_model
         self._kept: OrderedDict[tuple, Any] = OrderedDict()
 
-    def get(self, name: str) -> tuple[Any, bool]:
-        """Get a model by name or file, and whether it was in memory already.
+    def get(self, name: str) -> tuple[Any, tuple | None, bool]:
+        """Get a model by name or file, what identifies its file, and whether it was in memory already.
 
         Raises:
             ModelError: If it is missing or cannot be used.
@@ -67,7 +70,7 @@ class Models:
             key = None  # load_model raises the error
         if key in self._kept:
             self._kept.move_to_end(key)
-            return self._kept[key], True
+            return self._kept[key], key, True
         load_model = self._load_model
         if load_model is None:
             from ..modelfile.model import load_model
@@ -76,7 +79,7 @@ class Models:
             self._kept[key] = model
         while len(self._kept) > MODELS_KEPT:
             self._kept.popitem(last=False)
-        return model, False
+        return model, key, False
 
 
 class Report:
@@ -123,6 +126,7 @@ class Service:
         idle_seconds: The loop ends after so long without work.
         detect: None for `MedADLib.detect`.
         load_model: None for `MedADLib.load_model`.
+        judge: None for `MedADLib.detection.judge`.
     """
 
     def __init__(
@@ -132,14 +136,17 @@ class Service:
         idle_seconds: float,
         detect: Callable[..., Any] | None = None,
         load_model: Callable[..., Any] | None = None,
+        judge: Callable[..., Judgement] | None = None,
     ):
         self._requests, self._events, self._idle_seconds = requests, events, idle_seconds
-        self._detect = detect
+        self._detect, self._judge = detect, judge or judge_scan
         self._models = Models(load_model)
-        self._work: queue.Queue[Detect] = queue.Queue()
+        self._work: queue.Queue[Detect | Judge] = queue.Queue()
         self._writing, self._state = threading.Lock(), threading.Lock()
-        self._job: str | None = None
-        self._cancelled = threading.Event()
+        # Requests that have not ended, by id, each with whether it is cancelled; the first one is computed.
+        self._accepted: dict[str, tuple[Detect | Judge, threading.Event]] = {}
+        # The last judgement with what it depends on and its warnings, for the run that follows it.
+        self._last: tuple[tuple, Judgement, list[str]] | None = None
 
     def serve(self) -> None:
         """Compute in this thread until the idle time has passed without work."""
@@ -169,47 +176,75 @@ class Service:
         elif isinstance(request, Quit):
             _leave()
         elif isinstance(request, Cancel):
-            with self._state:
-                if request.id == self._job:
-                    self._cancelled.set()
-        elif self._begin(request.id):
+            self._cancel(request.id)
+        elif self._begin(request):
             self._work.put(request)
         else:
             self._emit("failed", id=request.id, kind="Busy", **coded(Message("busy")))
 
-    def _begin(self, job: str) -> bool:
+    def _begin(self, request: Detect | Judge) -> bool:
         with self._state:
-            if self._job is not None:
+            if request.id in self._accepted or any(isinstance(other, Detect) for other, _ in self._accepted.values()):
                 return False
-            self._job = job
-            self._cancelled.clear()
+            if isinstance(request, Judge):
+                for _, cancelled in self._accepted.values():
+                    cancelled.set()
+            self._accepted[request.id] = request, threading.Event()
             return True
 
-    def _finish(self) -> None:
+    def _cancel(self, number: str) -> None:
         with self._state:
-            self._job = None
+            waits = number in self._accepted and number != next(iter(self._accepted))
+            if waits:
+                del self._accepted[number]
+            elif number in self._accepted:
+                self._accepted[number][1].set()
+        if waits:
+            self._emit("cancelled", id=number)
 
-    def _examine(self, request: Detect) -> None:
+    def _finish(self, number: str) -> None:
+        with self._state:
+            self._accepted.pop(number, None)
+
+    def _examine(self, request: Detect | Judge) -> None:
+        with self._state:
+            if request.id not in self._accepted:
+                return
+            cancelled = self._accepted[request.id][1]
         started = time.perf_counter()
+        progress = _JobProgress(Report(self._emit, request.id), cancelled.is_set)
+        work = self._detection if isinstance(request, Detect) else self._judged
         try:
-            warm = self._detection(request)
+            event, fields = work(request, progress)
         except BaseException as error:
-            self._finish()
-            if isinstance(error, Cancelled) or self._cancelled.is_set():
+            self._finish(request.id)
+            if isinstance(error, Cancelled) or cancelled.is_set():
                 self._emit("cancelled", id=request.id)
                 return
             traceback.print_exception(error)
             kind, message = explain(error)
             self._emit("failed", id=request.id, kind=kind, **coded(message))
         else:
-            self._finish()
-            seconds = round(time.perf_counter() - started, 3)
-            self._emit("done", id=request.id, output=request.output, seconds=seconds, warm=warm)
+            self._finish(request.id)
+            self._emit(event, id=request.id, seconds=round(time.perf_counter() - started, 3), **fields)
 
-    def _detection(self, request: Detect) -> bool:
-        """Detect and write the result; return whether the model was in memory already."""
-        report = Report(self._emit, request.id)
-        progress = Progress(report, self._cancelled.is_set)
+    def _judged(self, request: Judge, progress: _JobProgress) -> tuple[str, dict[str, Any]]:
+        """Judge the fit of a scan, and keep the judgement for a run."""
+        # Before the next one is computed, so that only one is in memory.
+        self._last = None
+        warnings: list[str] = []
+        with library_warnings(warnings.append):
+            volume, mask, model, file, warm = self._loaded(request, progress)
+            judgement = self._judge(volume, model, mask, progress)
+        if file is not None:
+            self._last = _subject(volume, mask, file), judgement, warnings
+        refusal, forced = judgement.refusal(), judgement.refusal(force=True)
+        words = "" if refusal is None else refusal.message
+        found = Judged(judgement.fit.verdict, judgement.fit.reasons, words, forced is None)
+        return "judged", {**found.as_json(), "warm": warm}
+
+    def _detection(self, request: Detect, progress: _JobProgress) -> tuple[str, dict[str, Any]]:
+        """Detect and write the result."""
         output = Path(request.output)
         warnings: dict[str, None] = {}
 
@@ -219,25 +254,38 @@ class Service:
                 self._emit("warning", id=request.id, **coded(message))
 
         with library_warnings(warn):
-            report.window = SHARES["reading"]
-            progress.stage("reading", 0.0, 1.0, Message("progress_scan"))
             check_empty(output)
             with writable_folder(output):
-                volume = read_volume(request.input)
-                # The command line reads float32 too; both must give the same result for the same scan.
-                volume = volume.with_array(volume.array.astype(np.float32, copy=False))
-                mask = None if request.mask is None else read_volume(request.mask)
-                report.window = SHARES["model"]
-                progress.stage("loading the model", 0.0, 1.0, Message("progress_model", model=request.model))
-                model, warm = self._models.get(request.model)
-                report.window = SHARES["detection"]
-                detection = self._engine()(volume, model, replace(request.settings, mask=mask), progress)
+                volume, mask, model, file, warm = self._loaded(request, progress)
+                known = {}
+                if self._last is not None and self._last[0] == _subject(volume, mask, file):
+                    known = {"judgement": self._last[1]}
+                    for message in self._last[2]:
+                        warn(message)
+                detection = self._engine()(volume, model, replace(request.settings, mask=mask), progress, **known)
                 for message in detection.warnings:
                     warn(message)
-                report.window = SHARES["writing"]
+                progress.enter("writing")
                 progress.stage("writing", 0.0, 1.0)
                 write_exchange(replace(detection, warnings=tuple(warnings)), output, progress)
-        return warm
+        self._last = None
+        return "done", {"output": request.output, "warm": warm}
+
+    def _loaded(
+        self, request: Subject, progress: _JobProgress
+    ) -> tuple[Volume, Volume | None, Any, tuple | None, bool]:
+        """Read a scan and its mask, and load the model; return also its file, and whether it was in memory already."""
+        progress.enter("reading")
+        progress.stage("reading", 0.0, 1.0, Message("progress_scan"))
+        volume = read_volume(request.input)
+        # The command line reads float32 too; both must give the same result for the same scan.
+        volume = volume.with_array(volume.array.astype(np.float32, copy=False))
+        mask = None if request.mask is None else read_volume(request.mask)
+        progress.enter("model")
+        progress.stage("loading the model", 0.0, 1.0, Message("progress_model", model=request.model))
+        model, file, warm = self._models.get(request.model)
+        progress.enter("detection")
+        return volume, mask, model, file, warm
 
     def _engine(self) -> Callable[..., Any]:
         from ..detection import detect
@@ -247,8 +295,10 @@ class Service:
     def _beat(self) -> None:
         """Send ``alive`` events while the detection uses the processor; a detection that hangs sends none."""
         for _ in heartbeats():
-            if (job := self._job) is not None:
-                self._emit("alive", id=job)
+            with self._state:
+                number = next(iter(self._accepted), None)
+            if number is not None:
+                self._emit("alive", id=number)
 
     def _emit(self, event: str, **fields: Any) -> None:
         line = json.dumps({"event": event, **plain(fields)}, allow_nan=False).encode("ascii") + b"\n"
@@ -259,6 +309,24 @@ class Service:
         except OSError:
             # The reader has closed the pipe.
             _leave()
+
+
+class _JobProgress(Progress):
+    """Progress of a request of the worker, in steps with a share each of the whole."""
+
+    def __init__(self, report: Report, cancelled: Callable[[], bool]):
+        super().__init__(report, cancelled)
+        self._report = report
+
+    def enter(self, step: str) -> None:
+        """Begin one of the steps of `SHARES`."""
+        self._report.window = SHARES[step]
+
+
+def _subject(volume: Volume, mask: Volume | None, file: tuple | None) -> tuple:
+    """Return what a judgement depends on: the content of scan and mask, and the file of the model."""
+    facts = volume.name, volume.described, volume.has_spacing, volume.has_orientation
+    return file, facts, content_hash(volume), mask and content_hash(mask)
 
 
 def _versions() -> dict[str, str]:

@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -24,6 +25,7 @@ from support.volume_files import RAS, nifti
 
 from MedADLib import detection
 from MedADLib.cli import main
+from MedADLib.cli.console import Console
 from MedADLib.detection import content_hash
 from MedADLib.errors import InputError, MedADError, ModelError, UnfitError
 from MedADLib.io.reading import read_image
@@ -79,6 +81,39 @@ def test_an_anonymous_result_has_neither_name_nor_path_of_the_scan(scan, out, ca
     # The same voxels have the same name, whatever their file is called.
     assert run("detect", named.rename(named.with_name("b.nii.gz")), "-o", out, "--anonymous") == 0
     assert {path.name.split("_")[0].split(".")[0] for path in out.iterdir()} == names
+
+
+def test_events_of_an_anonymous_run_do_not_name_the_scan(scan, out, tmp_path, capsys):
+    folder = tmp_path / "Erika_Musterfrau"
+    folder.mkdir()
+    named, mask = folder / "Musterfrau.nrrd", folder / "Musterfrau_mask.nrrd"
+    volume = read_image(scan)
+    volume.write(named)
+    volume.with_array((volume.array > 80).astype(np.float32)).write(mask)
+    for path in (named, mask):
+        # A header without an origin, which a warning tells.
+        path.write_bytes(re.sub(rb"space origin:.*\n", b"", path.read_bytes()))
+    assert run("detect", named, "-o", out, "--anonymous", "--json-log", "--no-picture", "--mask", mask) == 0
+    printed = capsys.readouterr()
+    events = [json.loads(line) for line in printed.out.splitlines()]
+    assert "no_origin" in {event.get("code") for event in events}
+    named.write_bytes(named.read_bytes()[:-99])
+    assert run("detect", named, "-o", out, "--anonymous", "--json-log") == 1
+    failed = capsys.readouterr()
+    assert json.loads(failed.out.splitlines()[-1])["parameters"]["path"] == "the scan"
+    for text in (printed.out, printed.err, failed.out, failed.err):
+        assert "Musterfrau" not in text
+    for path in out.glob("*.json"):
+        assert "Musterfrau" not in path.read_text("utf-8")
+
+
+@pytest.mark.parametrize("name", ["a", "e.nii.gz", "scan"])
+def test_a_short_name_is_hidden_only_where_it_is_one(name):
+    with Console() as console:
+        console.hide([Path(name)], "X")
+        console.warning(Message("unreadable", path=name, reason=f"a scan near {name}"))
+    assert console.warnings[0].parameters["path"] == "X" and "near X" in console.warnings[0]
+    assert "cannot be read" in console.warnings[0]
 
 
 def test_the_choices_reach_the_detector(scan, out, tmp_path):

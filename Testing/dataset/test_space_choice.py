@@ -19,7 +19,7 @@ from MedADLib.dataset.split import Split
 from MedADLib.errors import InputError
 from MedADLib.messages import Message
 from MedADLib.preprocessing import brain_extraction
-from MedADLib.preprocessing.brain_extraction import NoBrainError, holds_brain
+from MedADLib.preprocessing.brain_extraction import Extraction, NoBrainError, holds_brain
 from MedADLib.volume import Volume
 
 
@@ -89,10 +89,11 @@ def test_a_brain_is_recognised_by_its_size_and_by_extraction(monkeypatch):
     # As thin as a slab of a body, which no brain is.
     slab[17:33, 2:48, 2:48] = True
     for answer, brain in ((found, True), (slab, False)):
-        monkeypatch.setattr(brain_extraction, "_extract", lambda volume, progress, answer=answer: answer)
+        extraction = Extraction(answer, 1.0)
+        monkeypatch.setattr(brain_extraction, "_extract", lambda *given, extraction=extraction: extraction)
         assert holds_brain(volume) is brain
 
-    def none(volume, progress):
+    def none(volume, progress, transfer):
         raise NoBrainError(volume.name)
 
     monkeypatch.setattr(brain_extraction, "_extract", none)

@@ -26,6 +26,7 @@ from MedADLib.evaluation.stored_cases import StoredCase
 from MedADLib.evaluation.tables import (
     Measured,
     Sampled,
+    default_rows,
     difference_rows,
     healthy_rows,
     kind_rows,
@@ -213,6 +214,15 @@ def test_two_models_of_one_method_are_distinguished(toy, tmp_path):
     assert len(names) == len(set(names)) == 3
 
 
+def test_figures_name_the_model_and_its_method(toy):
+    found = detectors([load_model(toy.models[name]) for name in ("atlas", "latent_restoration")], "cpu")
+    named = [load_model(toy.models[name]).name for name in ("atlas", "latent_restoration")]
+    assert [detector.title for detector in found] == [
+        "intensity deviation", f"{named[0]}, atlas", f"{named[1]}, plain reconstruction",
+        f"{named[1]}, latent_restoration",
+    ]  # fmt: skip
+
+
 def test_models_that_do_not_belong_together_are_refused(toy, tmp_path):
     model = load_model(toy.models["atlas"])
     stranger = tmp_path / "stranger.medad"
@@ -224,6 +234,29 @@ def test_models_that_do_not_belong_together_are_refused(toy, tmp_path):
     with pytest.raises(InputError) as caught:
         compare(toy, tmp_path / "out", [stranger])
     assert caught.value.code == "part_without_scans" and caught.value.parameters["part"] == "benchmark"
+
+
+@pytest.mark.slow
+def test_lesions_are_inserted_into_scans_of_another_folder(toy, tmp_path):
+    others = tmp_path / "others"
+    others.mkdir()
+    head(41)[0].write(others / "stranger.nii.gz")
+    # A scan of the split in the same folder does not count.
+    shutil.copy(toy.healthy / "head-8.nii.gz", others)
+    assert compare(toy, tmp_path / "out", [toy.models["atlas"]], "--into", str(others)) == 0
+    made = {path.name.split("_")[0] for path in (tmp_path / "out" / "cases").iterdir() if "_tumour" in path.name}
+    assert made == {"stranger"}
+    record = json.loads((tmp_path / "out" / "comparison.json").read_text())
+    assert record["part"] == "other scans"
+    rows = table(tmp_path / "out" / "default.tsv")
+    assert {row["lesions"] for row in rows} >= {"all", *KINDS}
+
+
+def test_a_folder_without_other_scans_and_a_part_beside_it_are_refused(toy, tmp_path):
+    with raises(InputError, "no_other_scans", folder=toy.healthy):
+        compare(toy, tmp_path / "out", [toy.models["atlas"]], "--into", str(toy.healthy))
+    with raises(InputError, "into_and_part"):
+        compare(toy, tmp_path / "out", [toy.models["atlas"]], "--into", str(tmp_path), "--part", "validation")
 
 
 def test_cases_are_each_subject_untouched_and_with_every_kind():
@@ -387,6 +420,17 @@ def test_false_positives_of_untouched_scans_are_counted_at_the_default_threshold
     assert first["false regions"] >= 1 and first["largest mL"] >= 64 * 0.008 > second["largest mL"]
     assert 0 < second["false mL"] < 3
     assert mean["scan"] == "mean" and mean["false mL"] == pytest.approx((first["false mL"] + second["false mL"]) / 2)
+
+
+def test_lesions_hit_at_the_default_threshold_are_counted_by_kind_and_contrast():
+    scores = synthetic(10.0)
+    blind = [replace(k, score=k.score * ~k.truth) if k.kind == "spots" else k for k in scores]
+    rows = [row for row in default_rows(measured(blind)) if row["pooling"] == row["per-place"] == "yes"]
+    hits = {row["lesions"]: (row["lesions hit"], row["share hit"]) for row in rows}
+    found = {kind: ("1/1", 1) for kind in KINDS if kind != "spots"}
+    assert hits == {"all": ("3/4", 0.75), "spots": ("0/1", 0), "strong": ("3/4", 0.75)} | found
+    marked = {row["lesions"]: row["voxels marked"] for row in rows}
+    assert marked["tumour"] > 0.5 > marked["spots"] and marked["spots"] < marked["all"] < marked["tumour"]
 
 
 def test_equal_detectors_differ_by_nothing_and_a_better_one_by_its_gain():

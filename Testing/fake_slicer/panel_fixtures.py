@@ -33,15 +33,19 @@ HANG_SECONDS = 60.0
 
 
 class Installed:
-    """An installer with nothing to do, or with whatever a test plants."""
+    """An installer with nothing to do, or with whatever a test plants; by default no scan is judged before a run."""
 
     def __init__(self, packages=()):
         self.packages = list(packages)
         self.answer: bool | Exception = True
+        self.judges = False
         self.printed: list[str] = ["Collecting safetensors", "Successfully installed safetensors"]
 
     def missing(self):
         return self.packages
+
+    def installed(self):
+        return self.judges and not self.packages
 
     def install(self, packages, log):
         for line in self.printed:
@@ -84,6 +88,9 @@ class InlineClient:
         listener.done(job.output, 0.1)
 
     def cancel(self):
+        raise AssertionError("there is nothing to cancel")
+
+    def cancel_judgement(self):
         raise AssertionError("there is nothing to cancel")
 
     def stop(self):

@@ -38,6 +38,29 @@ def test_case_21_a_missing_slice(alone, series):
     assert (parameters["count"], parameters["gaps"]) == (1, "2 (1)")
 
 
+def test_case_21_slices_that_are_missing_regularly_or_at_the_ends(alone, series, tmp_path, caplog):
+    numbers = {"_0018_0050": "3"}
+    for number in range(6):
+        path = series / f"{number}.dcm"
+        path.unlink()
+        if number % 2 == 0:
+            write_slice(path, SERIES[number], (-10, -20, 5 + 3 * number), _0020_0013=str(number + 1), **numbers)
+    alone(series, "missing_slices")
+    frames = frames_of()
+    for number, (_, own) in enumerate(frames):
+        own.update(stack="1", in_stack=number + 1)
+    write_frames(tmp_path / "ends" / "all.dcm", frames[2:7])
+    assert refused(tmp_path / "ends", "missing_slices").parameters["gaps"] == "0 (2)"
+    for number in range(3, 6):
+        path = tmp_path / "classic" / f"{number}.dcm"
+        path.parent.mkdir(exist_ok=True)
+        write_slice(path, SERIES[number], (-10, -20, 5 + 3 * number), _0020_0013=str(number + 1), **numbers)
+    with caplog.at_level(logging.WARNING):
+        read_image(tmp_path / "classic")
+    (warning,) = caplog.records
+    assert (warning.msg.code, warning.msg.parameters["missing"]) == ("image_numbers_incomplete", 3)
+
+
 def test_case_22_uneven_slices_and_a_tilted_gantry(alone, series):
     write_slice(series / "2.dcm", SERIES[2], (-10, -20, 11.6))
     alone(series, "uneven_slices")
@@ -85,6 +108,24 @@ def test_case_26_an_enhanced_multi_frame_object(tmp_path):
     for given in (path, path.parent):
         volume = read_image(given)
         assert np.array_equal(volume.array, VOXELS) and np.allclose(volume.affine, AFFINE)
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "code"),
+    [
+        ("frame_type", (["ORIGINAL", "PRIMARY", "M"], ["DERIVED", "PRIMARY", "T1 MAP"]), "several_image_types"),
+        ("echo", (10.0, 90.0), "several_echoes"),
+        ("flip", (5.0, 26.0), "several_values"),
+        ("stack", ("1", "2"), "several_stacks"),
+        ("slope", ("2", "0"), "rescaling_incomplete"),
+    ],
+)
+def test_case_26_frames_of_several_kinds(tmp_path, name, values, code):
+    frames = frames_of()
+    for number, (_, own) in enumerate(frames):
+        own[name] = values[number % 2]
+    write_frames(tmp_path / "in" / "all.dcm", frames)
+    refused(tmp_path / "in", code)
 
 
 @pytest.mark.parametrize("syntax", ["1.2.840.10008.1.2.4.100", "1.2.840.10008.1.2.4.94", "1.2.3.4"])

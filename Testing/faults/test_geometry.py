@@ -12,7 +12,7 @@ from support.image_files import refused
 from support.phantoms import head, one_thread, with_lesion  # noqa: F401
 from support.raised import raises
 from support.source_code import ROOT
-from support.volume_files import RAS, SPACING, lies_at, meta, nifti, nrrd
+from support.volume_files import RAS, SPACING, VECTORS, lies_at, meta, nifti, nrrd
 
 from MedADLib.cli.main import main
 from MedADLib.detection import Settings, detect
@@ -60,14 +60,29 @@ def test_case_12_sform_and_qform_that_disagree(alone, tmp_path, warned):
     moved[:3, 3] += 15
     lies_at(read_image(nifti(tmp_path / "moved.nii", sform=moved, codes=(1, 1))), moved)
     assert warned() == ["forms_disagree"]
+    for degrees, code in ((20, ""), (40, ""), (50, "forms_turned"), (90, "forms_turned")):
+        angle = np.radians(degrees)
+        turn = np.eye(4)
+        turn[1:3, 1:3] = [[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]
+        path = nifti(tmp_path / "turned.nii", sform=turn @ RAS, codes=(1, 1))
+        if code:
+            refused(path, code)
+        else:
+            lies_at(read_image(path), turn @ RAS)
+            assert warned() == ["forms_disagree"]
 
 
-def test_case_13_no_position_in_the_header(alone, tmp_path):
+def test_case_13_no_position_in_the_header(alone, tmp_path, warned):
     path = nifti(tmp_path / "scan.nii", codes=(0, 0))
     alone(path, "no_orientation")
     volume = read_image(path, options=ReadingOptions(orientation="RAS"))
     assert np.allclose(volume.affine[:3, :3], RAS[:3, :3])
     refused(nrrd(tmp_path / "a.nrrd", spacings="3 2 4"), "no_orientation")
+    warned()
+    read_image(nrrd(tmp_path / "b.nrrd", space="RAS", space_directions=VECTORS))
+    assert warned() == ["no_origin"]
+    twice = {"space": "RAS", "space_directions": VECTORS, "space_origin": "(1,2,3)\nspace origin: (1,2,4)"}
+    refused(nrrd(tmp_path / "c.nrrd", **twice), "header_contradiction")
 
 
 def test_case_14_left_handed_and_oblique_scans(tmp_path, capsys):

@@ -41,7 +41,7 @@ ALLOWED = {
     ("io.volume_writing", "_first_slice"): "a temporary file beside the one that its caller gives",
     ("modelfile.archive", "_pack"): "in memory",
     ("modelfile.monai_bundle", "_state_dict"): "in memory",
-    ("results.exchange", "_dump"): "its caller gives a path in a staging folder",
+    ("results.exchange", "volume_parts"): "its caller gives a path in a staging folder or a temporary one",
     ("results.figure", "draw"): "its caller gives a path in a staging folder",
     ("results.writing", "write_detection"): "functions that get a path in a staging folder",
 }

@@ -243,8 +243,8 @@ def test_frames_without_geometry_follow_each_other_as_the_user_says(tmp_path):
         # The centre of the field of view is at 0.
         indices = np.indices(VOXELS.shape)[::-1].reshape(3, -1).T - (np.array(VOXELS.shape[::-1]) - 1) / 2
         wanted = (indices * SPACING) @ np.array(axes)
-        for read in (named_scan(path).read, lambda options: read_image(path, options=options)):
-            volume = read(ReadingOptions(letters, SPACING))
+        options = ReadingOptions(letters, SPACING)
+        for volume in (named_scan(path, options).read(), read_image(path, options=options)):
             found = volume.ras_from_voxels(np.argwhere(np.ones(VOXELS.shape, bool)))
             order, same = np.lexsort(np.round(found, 3).T), np.lexsort(np.round(wanted, 3).T)
             assert np.allclose(found[order], wanted[same])
@@ -280,6 +280,6 @@ def test_directions_that_the_user_gives_complete_positions_of_frames(folder):
 @pytest.mark.parametrize("options", [{"orientation": "RAS"}, {"form": "sform"}, {"unit": "um"}])
 def test_what_contradicts_a_dicom_header_is_refused(folder, options):
     path = write_frames(folder / "a.dcm", frames_of())
-    for read in (named_scan(path).read, named_scan(folder).read):
+    for given in (path, folder):
         with raises(InputError, "option_not_for_dicom"):
-            read(ReadingOptions(**options))
+            named_scan(given, ReadingOptions(**options)).read()

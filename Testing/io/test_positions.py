@@ -7,6 +7,7 @@ from itertools import product
 
 import numpy as np
 import pytest
+import SimpleITK as sitk
 from support.image_files import refused
 from support.raised import raises
 from support.synthetic import synthetic_detection
@@ -16,7 +17,7 @@ from support.volume_files import ARRAY, RAS, SHAPE, SPACING, VECTORS, lies_at, m
 from MedADLib.detection import content_hash
 from MedADLib.errors import InputError
 from MedADLib.io.nifti import nifti_position
-from MedADLib.io.reading import read_image, read_mask
+from MedADLib.io.reading import read_image, read_mask, read_mask_by_header
 from MedADLib.io.reading_options import ReadingOptions
 from MedADLib.results.reading import reopen, stored_results
 from MedADLib.results.writing import with_reading, write_detection
@@ -219,6 +220,113 @@ def test_a_meta_image_that_lacks_orientation_or_spacing_needs_them(tmp_path):
     refused(meta(tmp_path / "e.mha", TransformMatrix="nan 0 0 0 1 0 0 0 1"), "no_position")
 
 
+# Headers that contradict themselves.
+
+
+def twice(path, line):
+    """Add a line to a header of `nrrd` or `meta`, before its end."""
+    head, data, rest = path.read_bytes().partition(b"\n\n" if path.suffix == ".nrrd" else b"\nElementDataFile")
+    path.write_bytes(head + b"\n" + line.encode() + data + rest)
+    return path
+
+
+SPACE = {"space": "RAS", "space_directions": VECTORS, "space_origin": "(-20,-15,-30)"}
+NRRD_DOUBLES = {
+    "sizes: 12 20 16": "sizes: 12.0 16 20",
+    "space: LPS": "space: ras",
+    "space directions: (-3,0,0) (0,2,0) (0,0,4)": "space directions: (3, 0, 0) (0, 2, 0) (0, 0, 4.0)",
+    "space origin: (20,15,-30)": "space origin: (-20.0,-15,-30)",
+    "type: int": "type:  float",
+    "endian: big": "endian: LITTLE",
+    "encoding: gzip": "encoding: RAW",
+    "byte skip: 8\nbyte skip: 4": "byte skip: 0",
+    "spacings: 3 2 5": "spacings: 3 2.001 4",
+    "spacings: 2 3 4": "spacings: nan nan nan",
+}
+META_DOUBLES = {
+    "DimSize = 16 12 20": "DimSize = 12 16 20",
+    "ElementSpacing = 2 3 4": "ElementSpacing = 3.0 2.0 4",
+    "TransformMatrix = 1 0 0 0 -1 0 0 0 1": "TransformMatrix = -1 -0 0 0 -1 0 0 0 1",
+    "Offset = 0 0 0": "Offset = 20.0 15 -30",
+    "Position = 0 0 0": "Position = 20 15 -30",
+    "Origin = -20 15 -30": "Origin = 20 15.0001 -30",
+    "Orientation = 1 0 0 0 -1 0 0 0 1": "Orientation = -1 0 0 0 -1 0 0 0 1",
+    "Rotation = -1 0 0 0 0 1 0 1 0": "Rotation = -1 0 0 0 -1 0 0 0 1",
+    "ElementByteOrderMSB = True\nBinaryDataByteOrderMSB = False": "ElementByteOrderMSB = False",
+    "ElementType = MET_INT": "ElementType = MET_FLOAT",
+}
+
+
+@pytest.mark.parametrize("line", NRRD_DOUBLES)
+def test_a_nrrd_header_that_contradicts_itself_is_refused_and_one_that_repeats_itself_is_read(tmp_path, line):
+    refused(twice(nrrd(tmp_path / "a.nrrd", **SPACE), line), "header_contradiction")
+    lies_at(read_image(twice(nrrd(tmp_path / "b.nrrd", **SPACE), NRRD_DOUBLES[line])), RAS)
+
+
+@pytest.mark.parametrize("line", META_DOUBLES)
+def test_a_meta_header_that_contradicts_itself_is_refused_and_one_that_repeats_itself_is_read(tmp_path, line):
+    refused(twice(meta(tmp_path / "a.mha"), line), "header_contradiction")
+    lies_at(read_image(twice(meta(tmp_path / "b.mha"), META_DOUBLES[line])), RAS)
+
+
+def test_a_spacing_that_the_user_gives_ends_the_contradiction_of_two(tmp_path):
+    path = twice(nrrd(tmp_path / "a.nrrd", **SPACE), "spacings: 1 1 1")
+    assert read_image(path, options=ReadingOptions(spacing=(3, 2, 4))).spacing == pytest.approx(SPACING)
+
+
+def test_comments_and_keys_of_the_user_may_stand_twice(tmp_path):
+    path = twice(nrrd(tmp_path / "a.nrrd", **SPACE), "content: one\ncontent: two\n# space: LPS\nspace:=LPS\nsizes:=1")
+    lies_at(read_image(path), RAS)
+    lies_at(read_image(twice(meta(tmp_path / "a.mha"), "Comment = one\nComment = two")), RAS)
+
+
+def test_a_file_without_a_place_in_space_is_read_and_this_is_said(tmp_path, warned):
+    at_zero = RAS.copy()
+    at_zero[:3, 3] = 0
+    for origin in (None, "none", "(nan,nan,nan)"):
+        lies_at(read_image(nrrd(tmp_path / "a.nrrd", **{**SPACE, "space_origin": origin})), at_zero)
+    lies_at(read_image(meta(tmp_path / "a.mha", Offset=None)), at_zero)
+    assert warned() == ["no_origin"] * 4
+    refused(nrrd(tmp_path / "b.nrrd", **{**SPACE, "space_origin": "(1,nan,2)"}), "no_position")
+    refused(nrrd(tmp_path / "c.nrrd", **{**SPACE, "space_origin": "(1,2)"}), "no_position")
+
+
+TIMED = ("right-anterior-superior-time", "RAST", "left-posterior-superior-time", "LPST", None)
+
+
+@pytest.mark.parametrize("space", TIMED)
+@pytest.mark.parametrize("first", [False, True], ids=["last", "first"])
+def test_one_time_point_of_space_and_time_is_read(tmp_path, space, first, warned):
+    sign = 1 if space and space.upper().startswith("R") else -1
+    axes = [f"({3 * sign},0,0,0)", f"(0,{2 * sign},0,0)", "(0,0,4,0)", "(0,0,0,1)"]
+    sizes = ["12", "16", "20", "1"]
+    if first:
+        axes, sizes = axes[3:] + axes[:3], sizes[3:] + sizes[:3]
+    fields = {"space": space} if space else {"space_dimension": 4, "kinds": "domain domain domain domain"}
+    origin = f"({-20 * sign},{-15 * sign},-30,0)"
+    fields |= {"dimension": 4, "space_directions": " ".join(axes), "space_origin": origin, "sizes": " ".join(sizes)}
+    lies_at(read_image(nrrd(tmp_path / "a.nrrd", **fields)), RAS)
+    assert warned() == ([] if space else ["space_of_itk"])
+    two = {**fields, "sizes": fields["sizes"].replace("12", "6").replace("1 ", "2 ", 1) if first else "6 16 20 2"}
+    refused(nrrd(tmp_path / "b.nrrd", **two), "not_3d")
+
+
+def test_what_simpleitk_writes_of_one_time_point_is_read_at_its_place(tmp_path):
+    image = sitk.JoinSeries([Volume(ARRAY, RAS).to_sitk()])
+    for suffix in (".nrrd", ".nhdr", ".mha", ".mhd", ".nii.gz"):
+        sitk.WriteImage(image, str(tmp_path / f"a{suffix}"))
+        lies_at(read_image(tmp_path / f"a{suffix}"), RAS)
+
+
+def test_four_dimensions_of_another_writer_do_not_say_how_the_patient_lies(tmp_path):
+    axes = "(3,0,0,0) (0,2,0,0) (0,0,4,0) (0,0,0,1)"
+    path = nrrd(tmp_path / "a.nrrd", dimension=4, sizes="12 16 20 1", space_dimension=4, space_directions=axes)
+    refused(path, "no_orientation")
+    skewed = axes.replace("(0,0,4,0)", "(0,0,4,1)")
+    path = nrrd(tmp_path / "b.nrrd", dimension=4, sizes="12 16 20 1", space="RAST", space_directions=skewed)
+    refused(path, "no_position")
+
+
 # What is over 1 m across.
 
 
@@ -275,6 +383,20 @@ def test_a_mask_is_read_as_its_scan_or_by_its_own_header(tmp_path):
     flipped = reoriented(scan, "LPI")
     flipped.write(tmp_path / "mask.nrrd")
     assert orientation(read_mask(tmp_path / "mask.nrrd", scan, options)) == "LPI"
+
+
+def test_a_mask_that_fits_both_ways_is_refused(tmp_path):
+    bare = nifti(tmp_path / "scan.nii", codes=(0, 0), sform=np.zeros((4, 4)), offset=(0, 0, 0))
+    options = ReadingOptions(orientation="RAS")
+    scan = read_image(bare, options=options)
+    # Right by its own header, and about the same centre mirrored by the options.
+    reoriented(scan, "LAS").write(tmp_path / "mask.nrrd")
+    with raises(InputError, "mask_fits_two_ways"):
+        read_mask(tmp_path / "mask.nrrd", scan, options)
+    scan.write(tmp_path / "same.nrrd")
+    lies_at(read_mask(tmp_path / "same.nrrd", scan, options), scan.affine)
+    lies_at(read_mask_by_header(tmp_path / "mask.nrrd", scan, options), scan.affine)
+    lies_at(read_mask_by_header(bare, scan, options), scan.affine)
 
 
 def test_a_result_finds_its_scan_as_the_user_read_it(tmp_path):

@@ -15,7 +15,14 @@ from support.toy_head import head
 from MedADLib.errors import Cancelled, InputError
 from MedADLib.io.reading import read_image
 from MedADLib.preprocessing import brain_extraction
-from MedADLib.preprocessing.brain_extraction import brain_mask, inside_of, is_skull_stripped
+from MedADLib.preprocessing.brain_extraction import (
+    Extraction,
+    NoBrainError,
+    brain_mask,
+    holds_brain,
+    inside_of,
+    is_skull_stripped,
+)
 from MedADLib.runtime.progress import Progress
 from MedADLib.volume import Volume, reoriented
 
@@ -209,6 +216,126 @@ def test_without_deepbet_the_reader_learns_how_to_get_it(monkeypatch):
     assert caught.value.code == "deepbet_missing" and caught.value.parameters["package"].startswith("deepbet==")
 
 
+def answers(monkeypatch, **agreements):
+    """Replace the extraction: a mask of its own for each transfer with an agreement, no brain for the others.
+
+    Returns:
+        The masks, and the transfers asked for so far.
+    """
+    shape, asked = head()[1].shape, []
+    masks = {transfer: np.zeros(shape, bool) for transfer in agreements}
+    for number, mask in enumerate(masks.values()):
+        mask[10:60, 10:60, 10 : 60 - number] = True
+
+    def extract(volume, progress, transfer=""):
+        asked.append(transfer)
+        name = transfer or "scanned"
+        if name not in agreements:
+            raise NoBrainError(volume.name)
+        return Extraction(masks[name], agreements[name], transfer)
+
+    monkeypatch.setattr(brain_extraction, "_extract", extract)
+    monkeypatch.setattr(brain_extraction, "approximate_brain", lambda volume: None)
+    return masks, asked
+
+
+def test_a_brain_that_both_networks_see_is_extracted_once(monkeypatch, caplog):
+    masks, asked = answers(monkeypatch, scanned=0.96, inverted=0.99)
+    mask, how = brain_mask(head()[0])
+    assert np.array_equal(mask, masks["scanned"]) and asked == [""]
+    assert how.code == "part_extraction" and not caplog.records
+
+
+def test_in_another_contrast_the_intensities_on_which_the_networks_agree_most_count(monkeypatch, caplog):
+    for first in ({"scanned": 0.9}, {}):
+        masks, _ = answers(monkeypatch, **first, inverted=0.96, folded=0.98)
+        mask, how = brain_mask(head()[0])
+        assert np.array_equal(mask, masks["folded"]) and how.code == "part_extraction_folded"
+        assert holds_brain(head()[0])
+        masks, _ = answers(monkeypatch, **first, inverted=0.98, folded=0.96)
+        mask, how = brain_mask(head()[0])
+        assert np.array_equal(mask, masks["inverted"]) and how.code == "part_extraction_inverted"
+    assert not caplog.records
+
+
+def test_a_doubtful_brain_is_kept_with_a_warning(monkeypatch, caplog):
+    masks, _ = answers(monkeypatch, scanned=0.7, inverted=0.94, folded=0.6)
+    mask, how = brain_mask(head()[0])
+    assert np.array_equal(mask, masks["scanned"]) and how.code == "part_extraction"
+    (record,) = caplog.records
+    assert record.msg.code == "extraction_doubtful" and record.msg.parameters["agreement"] == 0.7
+
+
+def test_without_a_brain_a_doubtful_one_of_other_intensities_does_not_count(monkeypatch, caplog):
+    answers(monkeypatch, inverted=0.94)
+    mask, how = brain_mask(head()[0])
+    assert how.code == "part_foreground" and mask.sum() > head()[1].sum()
+    assert [record.msg.code for record in caplog.records] == ["whole_foreground_examined"]
+    assert not holds_brain(head()[0])
+
+
+def test_a_turned_head_of_another_contrast_is_turned_upright(monkeypatch):
+    masks, _ = answers(monkeypatch, inverted=0.98)
+    volume, seen = head()[0], []
+
+    def turn_of(volume, rough):
+        seen.append(volume.affine)
+        return np.eye(3) if len(seen) > 1 else np.diag([-1.0, -1.0, 1.0])
+
+    mask, how = brain_mask(volume, turn_of=turn_of)
+    assert np.array_equal(mask, masks["inverted"]) and how.code == "part_extraction_inverted"
+    assert np.allclose(seen[1][:3, :3], np.diag([-3.0, -3.0, 3.0]))
+
+
+class BrightNetwork:
+    """A network that takes what is brighter than most of the image for the brain, inside a radius or everywhere."""
+
+    def __init__(self, seen, radius=None):
+        self.seen, self.radius = seen, radius
+
+    def __call__(self, image):
+        import torch
+
+        self.seen.append(image[0, 0])
+        grid = torch.stack(torch.meshgrid(*[torch.linspace(-1, 1, n) for n in image.shape[2:]], indexing="ij"))
+        inside = (image[0, 0] > 0.6) & ((grid**2).sum(dim=0) <= (self.radius or 2.0) ** 2)
+        return torch.stack([~inside, inside])[None].float()
+
+
+def dark_brain():
+    """A head like that of `head`, its brain much darker than the scalp, but not as dark as the air."""
+    volume, brain = head()
+    distance = (
+        np.sqrt(((np.indices(brain.shape) - np.array(brain.shape)[:, None, None, None] / 2) ** 2).sum(axis=0)) * 3
+    )
+    array = np.select([brain, distance < 90], [40.0, 140.0], 0.0)
+    array += np.random.default_rng(0).normal(0, 1, brain.shape)
+    return volume.with_array(np.abs(array).astype(np.float32)), brain
+
+
+def test_inverted_intensities_show_a_dark_brain_bright_and_the_air_dark(monkeypatch):
+    pytest.importorskip("torch")
+    seen = []
+    monkeypatch.setattr(brain_extraction, "_network", lambda name: BrightNetwork(seen))
+    volume, brain = dark_brain()
+    mask, how = brain_mask(volume)
+    assert how.code == "part_extraction_inverted"
+    assert overlap(mask, brain) > 0.97
+    assert all(image[0, 0, 0] < image[64, 64, 64] for image in seen[2:] if image.shape[0] == 128)
+
+
+def test_networks_that_differ_agree_little(monkeypatch):
+    pytest.importorskip("torch")
+    volume, brain = head()
+    for radius, least, most in ((None, 0.95, 1.0), (0.7, 0.5, 0.8)):
+        networks = {"bbox_model.pt": BrightNetwork([]), "model.pt": BrightNetwork([], radius)}
+        monkeypatch.setattr(brain_extraction, "_network", networks.get)
+        scan = volume.with_array(np.where(brain, volume.array + 100, volume.array / 10))
+        found = brain_extraction._extract(scan, Progress())
+        assert found.agreement == pytest.approx(overlap(found.mask, brain), abs=0.03)
+        assert least < found.agreement <= most
+
+
 @pytest.fixture
 def deepbet():
     pytest.importorskip("torch")
@@ -247,6 +374,17 @@ def test_a_real_head_is_extracted_the_same_in_every_orientation(deepbet, data_di
     back = sitk.GetImageFromArray(other.astype(np.uint8))
     back.CopyInformation(turned)
     assert np.array_equal(sitk.GetArrayFromImage(sitk.DICOMOrient(back, "PSR")) > 0, mask)
+
+
+@pytest.mark.slow
+def test_a_real_head_of_inverted_contrast_is_extracted(deepbet, data_dir):
+    volume = read_image(data_dir / f"{IXI}.nii.gz")
+    truth = read_image(data_dir / f"{IXI}_DLMUSE.nii.gz").array > 0
+    top = np.percentile(volume.array, 99.5)
+    array = np.where(volume.array > 0.15 * top, np.maximum(1.1 * top - volume.array, 0.02 * top), volume.array)
+    mask, how = brain_mask(volume.with_array(array))
+    assert how.code == "part_extraction_inverted"
+    assert overlap(mask, truth) > 0.96
 
 
 @pytest.mark.slow

@@ -70,6 +70,15 @@ def test_another_contrast_is_unfit_and_named(space, contrast, seems):
     assert found.verdict == "unfit" and found.reasons[0].code == "fit_other_contrast" and found.seems == seems
 
 
+def test_a_model_of_any_contrast_takes_other_contrasts_with_a_warning_and_no_ct(space):
+    any_space, model = replace(space, any_contrast=True), SimpleNamespace(name="any", modality="MR", kind="3-D")
+    assert judged(prepared(any_space, healthy(space)), OUTLINE, model).verdict == "fits"
+    found = judged(prepared(any_space, flair(healthy(space))), OUTLINE, model)
+    assert found.verdict == "doubtful" and [reason.code for reason in found.reasons] == ["fit_synthetic_contrast"]
+    failed = prepared(any_space, flair(healthy(space)), quality=AlignmentQuality(0.01, 0.01))
+    assert judged(failed, OUTLINE, model).verdict == "unfit"
+
+
 @pytest.mark.parametrize("value", [0.1, 0.5, 0.9])
 def test_a_lesion_of_100_ml_does_not_make_a_scan_unfit(space, value):
     image = healthy(space)

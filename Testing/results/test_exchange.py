@@ -17,7 +17,16 @@ from support.synthetic import brain_volume, synthetic_detection
 
 from MedADLib.errors import Cancelled, InputError, OutputError
 from MedADLib.messages import Message, as_json
-from MedADLib.results.exchange import FILES, Leftovers, read_exchange, read_volume, write_exchange, write_volume
+from MedADLib.results import exchange
+from MedADLib.results.exchange import (
+    FILES,
+    Leftovers,
+    read_exchange,
+    read_volume,
+    volume_parts,
+    write_exchange,
+    write_volume,
+)
 from MedADLib.runtime.progress import Progress
 
 OBLIQUE = np.array([[-1.5, 0.4, 0, 10], [0.4, 1.5, 0, -20], [0, 0, 2.2, 5.125], [0, 0, 0, 1]])
@@ -44,6 +53,20 @@ def test_a_volume_comes_back_as_it_was(tmp_path, kind):
     back = read_volume(tmp_path / "日.npy")
     assert back.array.dtype == kind and np.array_equal(back.array, volume.array)
     assert np.array_equal(back.affine, volume.affine) and back.name == "Zoë"
+
+
+def test_a_volume_may_be_written_in_parts(tmp_path, monkeypatch):
+    monkeypatch.setattr(exchange, "PART_BYTES", 1001)
+    volume = brain_volume(affine=OBLIQUE)
+    assert len(list(volume_parts(volume, tmp_path / "v"))) > 3
+    back = read_volume(tmp_path / "v")
+    assert np.array_equal(back.array, volume.array) and back.array.dtype == volume.array.dtype
+
+
+def test_what_a_volume_lacks_and_what_its_header_says_come_back(tmp_path):
+    write_volume(replace(brain_volume(), has_spacing=False, described="flair"), tmp_path / "v")
+    back = read_volume(tmp_path / "v")
+    assert (back.has_spacing, back.has_orientation, back.described) == (False, True, "flair")
 
 
 def test_an_array_that_lies_otherwise_in_memory_comes_back_too(tmp_path):

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import replace
 from unittest import mock
 
 import pytest
+from matplotlib.figure import Figure
+from matplotlib.text import Text
 from support.synthetic import synthetic_detection
 
+from MedADLib.browser.live_result import LiveResult
 from MedADLib.detection import Detection, no_p_value
 from MedADLib.messages import Message
 from MedADLib.results import figure
+from MedADLib.results.decisions import Decision, default_name
 from MedADLib.results.record import Record
 from MedADLib.results.strip import describe, score_lines, shapes, svg
-from MedADLib.results.text import doubt, panel_verdict, provenance_text, top_regions, verdict
+from MedADLib.results.text import count_of_regions, doubt, panel_verdict, provenance_text, top_regions, verdict
+from MedADLib.results.writing import write_detection
 
 REASON = Message("fit_other_contrast", structure=-0.5, contrast=-0.4)
 
@@ -74,3 +80,41 @@ def test_a_doubt_stands_above_the_verdict(tmp_path):
     scores = [number for number, text in enumerate(texts) if "p = " in text]
     assert found and found[0] < min(scores)
     assert doubt(detection_of("fits")) is None and doubt(synthetic_detection()) is None
+
+
+def test_no_healthy_scan_explains_the_threshold(unfit):
+    for one in (unfit, replace(unfit, regions=())):
+        assert "expected false positives" not in provenance_text(one)
+        assert not re.search("expected|healthy", count_of_regions(one))
+    assert "expected false positives" in count_of_regions(detection_of("fits"))
+
+
+def test_the_mark_stands_above_all_other_sentences(unfit, tmp_path):
+    name, mark, *others = page_texts(unfit, tmp_path / "a.png")
+    assert (name, mark) == (unfit.volume.name, "NOT INTERPRETABLE")
+    assert others[0].startswith("The scan does not fit the model") and "regions" in others[1]
+
+
+def test_the_mark_stands_first_in_the_json_file(unfit, tmp_path):
+    write_detection(unfit, tmp_path, "scan", figure=False)
+    facts = json.loads((tmp_path / "scan.json").read_text(encoding="utf-8"))
+    assert list(facts)[:2] == ["generated_by", "verdict"] and facts["verdict"] == "NOT INTERPRETABLE"
+    assert facts["p_value"] is None and "smallest_p_value" not in facts
+    assert facts["summary"][0].startswith("NOT INTERPRETABLE")
+
+
+def test_the_browser_view_gives_no_number_of_healthy_scans(unfit):
+    decided = mock.Mock(of=lambda region: Decision(True, default_name(region)))
+    page = LiveResult(mock.Mock(detection=unfit), decided)
+    assert page.verdict().startswith("NOT INTERPRETABLE") and page.allowed() == "" and page.strip().count("circle") == 0
+    assert not any("healthy" in row["title"] for row in page.rows())
+    assert "healthy voxel" not in page.threshold() and "Healthy scans" not in dict(page.facts())
+
+
+def test_the_doubt_covers_no_other_text(tmp_path, monkeypatch):
+    figures, save = [], Figure.savefig
+    monkeypatch.setattr(Figure, "savefig", lambda own, *parts, **kept: (figures.append(own), save(own, *parts, **kept)))
+    figure.draw(detection_of("doubtful", Message("head_turned")), tmp_path / "a.png")
+    boxes = {text.get_text(): text.get_window_extent() for text in figures[0].findobj(Text) if text.get_text()}
+    line = next(text for text in boxes if text.startswith("DOUBTFUL"))
+    assert [text for text, box in boxes.items() if text != line and box.overlaps(boxes[line])] == []

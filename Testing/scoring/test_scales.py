@@ -18,6 +18,7 @@ from MedADLib.scoring.calibration import Calibration, Pooling
 from MedADLib.scoring.healthy_reference import Threshold
 from MedADLib.scoring.leave_one_out import calibrate_scores
 from MedADLib.scoring.pooling import pool
+from MedADLib.scoring.scan_score import SCAN_SCORES
 
 SHAPE, SPACING = (24, 28, 26), (2.0, 2.0, 2.0)
 FINE, COARSE = Pooling(0.0, 2.5), Pooling(6.0, 14.0)
@@ -156,9 +157,51 @@ def test_the_scan_score_of_a_healthy_scan_is_that_of_its_left_out_map():
     assert plain.score_of(anomaly, MASK, 0.008, 1.0) == 1.0
 
 
+def test_the_rank_of_a_scan_is_that_among_the_left_out_maps_of_the_healthy_scans():
+    ranked = calibrated([FINE], scan_score="rank")
+    others = [calibrated([FINE], scan_score=name).reference.sample_scores for name in SCAN_SCORES]
+    assert np.allclose(ranked.map_scores, np.transpose(others))
+    own = [np.mean([(s[n] > s).mean() + 0.5 * (s[n] == s).mean() for s in others]) for n in range(8)]
+    assert np.allclose(ranked.reference.sample_scores, own)
+    again = Calibration.from_tensors(ranked.parameters(), ranked.tensors())
+    lesion = noise(300)
+    lesion[10:15, 10:16, 10:16] += 8
+    scores = []
+    for score in (lesion, noise(301)):
+        anomaly = ranked.anomaly_map(score, MASK, SPACING)
+        scores.append(ranked.score_of(anomaly, MASK, 0.008, 0.0))
+        assert again.score_of(anomaly, MASK, 0.008, 0.0) == scores[-1]
+    assert scores[0] > scores[1] and ranked.reference.sample_p_value(scores[0]) == pytest.approx(1 / 9)
+
+
+def test_the_rank_of_the_fast_mode_is_among_its_own_maps():
+    scores = [noise(seed) for seed in range(6)]
+    quick, own = [2 * score for score in scores[::-1]], [1.0] * 6
+    found = calibrate_scores(scores, [MASK] * 6, SPACING, [FINE], ONE_ML, own, "rank", quick=(quick, own))
+    assert found.fast.map_scores.shape == found.map_scores.shape == (6, 5)
+    again = Calibration.from_tensors(found.parameters(), found.tensors())
+    assert np.array_equal(again.fast.map_scores, found.fast.map_scores)
+    anomaly = found.anomaly_map(2 * noise(50), MASK, SPACING, fast=True)
+    values = [found.score_of(anomaly, MASK, 0.008, 0.0, fast=fast) for fast in (True, False)]
+    assert values[0] == again.score_of(anomaly, MASK, 0.008, 0.0, fast=True)
+
+
+def test_a_rank_without_the_scores_of_healthy_scans_is_refused():
+    found = calibrated([FINE], scan_score="rank")
+    for table in (None, found.map_scores[1:], found.map_scores[:, 1:], found.map_scores * np.nan):
+        with raises(ModelError, "calibration_numbers"):
+            replace(found, map_scores=table)
+    with raises(ModelError, "calibration_numbers"):
+        replace(calibrated([FINE]), map_scores=found.map_scores)
+    tensors = found.tensors()
+    del tensors["map_scores"]
+    with raises(ModelError, "calibration_incomplete"):
+        Calibration.from_tensors(found.parameters(), tensors)
+
+
 def test_an_unknown_scan_score_is_refused():
     with raises(
-        InputError, "unknown_scan_score", name="best", known="method, top_1ml, top_1pct, volume, largest, regions"
+        InputError, "unknown_scan_score", name="best", known="method, top_1ml, top_1pct, volume, largest, regions, rank"
     ):
         calibrated([FINE], scan_score="best")
 

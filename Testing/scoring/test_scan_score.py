@@ -6,7 +6,16 @@ import numpy as np
 import pytest
 import scipy.ndimage
 
-from MedADLib.scoring.scan_score import METHOD, NAMES, SCAN_SCORES, TITLES, score_of_scan
+from MedADLib.scoring.scan_score import (
+    METHOD,
+    NAMES,
+    RANK,
+    SCAN_SCORES,
+    TITLES,
+    map_scores,
+    rank_among,
+    score_of_scan,
+)
 
 SHAPE, VOXEL_ML = (8, 9, 10), 0.02
 
@@ -57,6 +66,18 @@ def test_a_map_without_anything_has_the_score_zero(name):
     assert score(name, anomaly, mask) == 0
     assert score(name, anomaly, mask, 0.0) == 0, "a threshold of 0 marks positive values only"
     assert score(name, anomaly + 5, ~mask) == 0
+
+
+def test_the_rank_is_the_mean_share_of_healthy_scans_with_smaller_scores_from_the_map(scan):
+    anomaly, mask = scan
+    own = map_scores(anomaly, mask, VOXEL_ML, 1.5)
+    assert own.tolist() == [score(name, anomaly, mask, 1.5) for name in SCAN_SCORES]
+    # Two healthy scans score less in everything, one more, and one the same.
+    healthy = np.stack([own - 1, own - 2, own + 1, own])
+    assert score_of_scan(RANK, anomaly, mask, VOXEL_ML, 1.5, -7.0, healthy) == pytest.approx(2.5 / 4)
+    healthy[2, :2] -= 5
+    assert rank_among(own, healthy) == pytest.approx((2 * 3.5 + 3 * 2.5) / 20)
+    assert rank_among(own + 9, healthy) == 1 and rank_among(own - 9, healthy) == 0
 
 
 def test_each_score_has_a_title():

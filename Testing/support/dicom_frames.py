@@ -31,6 +31,14 @@ GROUPS = {
     "frame_type": ("MRImageFrameTypeSequence", "FrameType"),
     "echo": ("MREchoSequence", "EffectiveEchoTime"),
     "diffusion": ("MRDiffusionSequence", "DiffusionBValue"),
+    "in_stack": ("FrameContentSequence", "InStackPositionNumber"),
+    "indices": ("FrameContentSequence", "DimensionIndexValues"),
+    "thickness": ("PixelMeasuresSequence", "SliceThickness"),
+    "distance": ("PixelMeasuresSequence", "SpacingBetweenSlices"),
+    "offset": ("TemporalPositionSequence", "TemporalPositionTimeOffset"),
+    "flip": ("MRTimingAndRelatedParametersSequence", "FlipAngle"),
+    "inversion": ("MRModifierSequence", "InversionTimes"),
+    "coil": ("MRReceiveCoilSequence", "ReceiveCoilName"),
 }
 
 

@@ -41,10 +41,11 @@ def load_model(path):
     return model | {"path": str(path)}
 
 
-def detect(volume, model, settings, progress):
+def detect(volume, model, settings, progress, judgement=None):
     from support.two_blobs import two_blobs
 
-    print(f"examining {volume.name} with {model}", file=sys.stderr, flush=True)
+    known = "" if judgement is None else ", judged before"
+    print(f"examining {volume.name} with {model}{known}", file=sys.stderr, flush=True)
     progress.stage("preparation", 0.0, 0.2, "aligning to the model's template")
     progress.stage("restoration", 0.2, 0.9, "restoring the pseudo-healthy image")
     if model["do"] == "unfitting" and not settings.force:
@@ -61,11 +62,45 @@ def detect(volume, model, settings, progress):
     return found
 
 
+class Judgement:
+    """Stand-in for that of `MedADLib.detection`."""
+
+    def __init__(self, fit, name, alignable=True):
+        self.fit, self.name, self.alignable = fit, name, alignable
+
+    def refusal(self, force=False):
+        from MedADLib.errors import UnfitError
+
+        if self.fit.verdict != "unfit" or (force and self.alignable):
+            return None
+        if not self.alignable:
+            return UnfitError("alignment_failed", name=self.name, model="brain-t1", information=0.1, limit=0.2)
+        facts = {"name": self.name, "model": "brain-t1", "reason": self.fit.reasons[0], "models": "None"}
+        return UnfitError("scan_does_not_fit_seems", kind="a FLAIR MR", **facts)
+
+
+def judge(volume, model, mask, progress):
+    from MedADLib.messages import Message
+    from MedADLib.preprocessing.fit import Fit
+
+    do = model["do"]
+    print(f"judging {volume.name}{' ' * bool(volume.described)}{volume.described}", file=sys.stderr, flush=True)
+    progress.stage("preparation", 0.05, 0.3, "aligning to the model's template")
+    if do in ("judging_slowly", "refusing", "dying", "stubbornly"):
+        (slowly if do == "judging_slowly" else globals()[do])(progress)
+    if do in ("unfitting", "unalignable"):
+        reasons = (Message("fit_other_contrast", structure=0.1, contrast=0.0),)
+        return Judgement(Fit("unfit", reasons, "flair"), volume.name, do == "unfitting")
+    if do == "doubting":
+        return Judgement(Fit("doubtful", (Message("fit_little_contrast", likeness=0.4),)), volume.name)
+    return Judgement(Fit(), volume.name)
+
+
 def quickly(progress):
     """Nothing takes any time."""
 
 
-unfitting = quickly
+unfitting = unalignable = doubting = judging_slowly = quickly
 
 
 def slowly(progress):
@@ -150,4 +185,4 @@ if __name__ == "__main__":
     from MedADLib.worker.main import main
 
     service.HEARTBEAT_SECONDS = 0.2
-    os._exit(main(sys.argv[1:], detect, load_model))
+    os._exit(main(sys.argv[1:], detect, load_model, judge))

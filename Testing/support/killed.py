@@ -16,7 +16,7 @@ from support.source_code import ROOT
 # Imports once. Each line of its input is one command: words, seconds until the signal (null for none), its number, and
 # a file for what the command prints.
 SERVER = """
-import json, os, signal, sys, time
+import contextlib, json, os, signal, sys, time
 sys.path[:0] = [{root!r}, {testing!r}]
 import matplotlib.backends.backend_agg
 from MedADLib.cli import main as cli
@@ -31,6 +31,9 @@ while line := sys.stdin.readline():
         for stream in (1, 2):
             os.dup2(os.open(printed, os.O_WRONLY | os.O_CREAT | os.O_APPEND), stream)
         os._exit(cli.main(words))
+    # Here too: a signal may be due before the child has come so far.
+    with contextlib.suppress(OSError):
+        os.setpgid(child, child)
     sent = False
     while True:
         done, status = os.waitpid(child, os.WNOHANG)

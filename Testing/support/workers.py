@@ -73,6 +73,10 @@ class Worker:
         }
         self.ask("detect", **{**request, **more})
 
+    def judge(self, do: str, number: str = "1", **more):
+        subject = {"input": str(self.folder / "input.npy"), "mask": None, "model": more.pop("model", None)}
+        self.ask("judge", id=number, **{**subject, "model": subject["model"] or self.model(do), **more})
+
     def until(self, *names: str, seconds: float = 20) -> list[dict]:
         """The events up to one of these."""
         found, end = [], time.monotonic() + seconds
@@ -86,8 +90,8 @@ class Worker:
     def end(self, seconds: float = 20) -> dict:
         return self.until("done", "failed", "cancelled", seconds=seconds)[-1]
 
-    def begun(self):
-        while self.until("progress")[-1]["stage"] != "restoration":
+    def begun(self, stage: str = "restoration"):
+        while self.until("progress")[-1]["stage"] != stage:
             pass
 
     def outputs(self) -> list[str]:

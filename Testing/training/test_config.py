@@ -141,6 +141,7 @@ def test_the_help_of_a_sweep_has_only_what_a_sweep_uses():
 def test_every_option_can_stand_in_a_file(tmp_path):
     examples = {bool: True, int: 2, float: 1.5, str: "text", Path: "there"}
     options = {choice.name: choice.allowed[0] if choice.allowed else examples[choice.kind] for choice in CHOICES}
+    options |= {choice.name: [options[choice.name]] * choice.count for choice in CHOICES if choice.count > 1}
     args = given("--config", config(tmp_path, **options))
     for choice in CHOICES:
         expected = tmp_path / "there" if choice.kind is Path else options[choice.name]

@@ -195,3 +195,65 @@ def test_the_real_worker_started_by_its_path_from_anywhere_loads_once_and_detect
     assert back.reference.count == back.healthy_count > 0
     again = back.provenance["seconds"]["loading the model"]
     assert done["warm"] is True and again < loading / 5, "neither torch nor the model is loaded again"
+
+
+# A judgement before a run.
+
+
+def test_a_judgement_states_the_fit_and_why_a_run_would_be_refused(worker):
+    for do, verdict, code, refusal in (
+        ("quickly", "fits", [], None),
+        ("doubting", "doubtful", ["fit_little_contrast"], None),
+        ("unfitting", "unfit", ["fit_other_contrast"], "scan_does_not_fit_seems"),
+    ):
+        worker.judge(do)
+        *events, judged = worker.until("judged", "failed")
+        assert (judged["verdict"], judged["refusal"]["code"]) == (verdict, refusal)
+        assert [reason["code"] for reason in judged["reasons"]] == code and judged["forcible"] is True
+        assert any(event["event"] == "progress" for event in events)
+    worker.judge("unalignable")
+    assert worker.until("judged")[-1]["forcible"] is False
+    assert worker.outputs() == []
+
+
+def test_a_detection_uses_the_judgement_of_the_same_scan_only(worker):
+    model = worker.model("quickly")
+    worker.judge("", "1", model=model)
+    worker.until("judged")
+    worker.detect("", "2", model=model)
+    assert worker.end()["event"] == "done"
+    assert "judged before" in worker.log.read_text("utf-8")
+    worker.judge("", "3", model=model)
+    worker.until("judged")
+    write_volume(brain_volume(name="other"), worker.folder / "other.npy")
+    worker.detect("", "4", model=model, input=str(worker.folder / "other.npy"))
+    worker.end()
+    assert worker.log.read_text("utf-8").count("judged before") == 1
+
+
+def test_a_detection_waits_for_a_judgement_and_can_be_cancelled_at_once(worker):
+    worker.judge("judging_slowly", "1")
+    worker.begun("preparation")
+    worker.detect("quickly", "2")
+    worker.ask("cancel", id="2")
+    assert worker.until("cancelled", seconds=1)[-1]["id"] == "2", "the judgement goes on"
+    worker.detect("quickly", "3")
+    worker.detect("quickly", "4")
+    assert worker.until("failed")[-1]["kind"] == "Busy"
+    worker.ask("cancel", id="1")
+    ended = [worker.until("done", "cancelled")[-1] for _ in range(2)]
+    assert [(event["event"], event["id"]) for event in ended] == [("cancelled", "1"), ("done", "3")]
+
+
+def test_another_judgement_ends_the_one_before(worker):
+    worker.judge("judging_slowly", "1")
+    worker.begun("preparation")
+    worker.judge("quickly", "2")
+    ended = [worker.until("judged", "cancelled")[-1] for _ in range(2)]
+    assert [(event["event"], event["id"]) for event in ended] == [("cancelled", "1"), ("judged", "2")]
+
+
+def test_a_judgement_that_fails_leaves_the_worker_usable(worker):
+    worker.judge("refusing")
+    assert worker.until("failed")[-1]["code"] == "deepbet_missing"
+    check_next_detection(worker)

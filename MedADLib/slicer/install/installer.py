@@ -15,7 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -138,7 +138,7 @@ class SlicerInstaller:
         self._load = load or _load_torch
         self._given_settings = settings
         self._delete = delete
-        self._busy = False
+        self._busy = self._complete = False
 
     def missing(self) -> list[Package]:
         """List what is missing, damaged or does not fit, in the order of installation.
@@ -156,6 +156,16 @@ class SlicerInstaller:
             return lacking
         damage = Message("package_not_loadable", reason=problem)
         return [needed(self._computer.without(["torch"]))[0]._replace(damage=damage), *lacking]
+
+    def installed(self) -> bool:
+        """Return whether nothing is missing or damaged, by the metadata of the packages alone; nothing is loaded.
+
+        What is there stays there while Slicer runs, so that only the first answer takes more than milliseconds.
+        """
+        if not self._complete and self._computer.version("torch") is not None:
+            with suppress(InstallError):
+                self._complete = not missing(self._computer)
+        return self._complete
 
     def install(self, packages: list[Package], log: Callable[[str], None]) -> bool:
         """Install the result of `missing`, to which the user agreed; `log` is called with each line of the output.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import qt
@@ -10,17 +11,21 @@ import slicer
 from slicer.i18n import tr as _
 
 from ...errors import MedADError
-from ...messages import translated, visible
+from ...messages import Message, say, translated, visible
 from ...modelfile.store import ModelSummary, list_models, titles
 from ...preprocessing.input_check import InputReport, inspect
 from ...results.text import out_of_distribution
+from ...worker.protocol import Judged
+from ..scene.dicom_facts import lacks_spacing
 from ..scene.ownership import ROLE
 from ..scene.sequences import frames_of
-from ..scene.volumes import volume_from_node
+from ..scene.volumes import volume_and_notes
+from .notices import NoticeBox
 from .texts import breakable, reason, sentence, tooltip
 
 if TYPE_CHECKING:
     from ...detection import Detection
+    from ..judgement import Judge
     from ..request import Request
 
 SIGNS = {"fits": "✓", "doubtful": "⚠", "unfit": "✗"}
@@ -38,10 +43,14 @@ class InputPanel:
         self._models: dict[str, ModelSummary] = {}
         self._judged: tuple = ()
         self._report: InputReport | str | None = None
+        # The fit of the scan; why it is not known; whether it is being judged.
+        self._fit: tuple[Judged | None, str, bool] = (None, "", False)
         # What a run refused because the scan does not fit the model, and why.
         self._refusal: tuple[tuple, str] = ((), "")
         # Model of the last run on the scan, and its out-of-distribution warning.
         self._run: tuple[str, str] = ("", "")
+        self._masked = False
+        self._box = NoticeBox(ui.fitBox, ui.fitIcon, ui.fitLabel)
         self._fast = ui.fastCheckBox.text, ui.fastCheckBox.toolTip
         ui.modelSelector.connect("currentIndexChanged(int)", self._chosen)
         ui.cardButton.connect("clicked(bool)", self._card)
@@ -79,8 +88,26 @@ class InputPanel:
         if frames is not None:
             text = _("Examine every frame of the sequence ({count} frames)")
             self._ui.framesCheckBox.text = text.format(count=frames.count)
+        self._masked = masked
         self._judge(volume, summary, masked)
         self._show_report(model)
+
+    def show_fit(self, judge: Judge) -> None:
+        """Show what is known about the fit of the scan to the model."""
+        fit = judge.found, judge.failure, judge.judging
+        if fit != self._fit:
+            self._fit = fit
+            selector = self._ui.modelSelector
+            self._show_report(selector.itemData(selector.currentIndex) or "")
+
+    def to_judge(self, model: str) -> ModelSummary | None:
+        """Return the model to judge the shown scan with; None if there is nothing to judge before a run.
+
+        A given mask leaves the judgement to the run, because a segmentation must be exported for it.
+        """
+        report = self._report
+        sound = isinstance(report, InputReport) and report.verdict != "unfit"
+        return self._models.get(model) if sound and not self._masked and not self.refused else None
 
     def show_run(self, detection: Detection | None) -> None:
         """Replace the check of the chosen scan by the finding of a run on it; None for no run."""
@@ -96,6 +123,7 @@ class InputPanel:
         lines = self._words(model) + ([] if model in self._models else [f"{SIGNS['unfit']} {self._lacking(model)}"])
         self._ui.reportLabel.text = breakable("\n".join(map(sentence, lines)))
         self._ui.reportLabel.visible = bool(lines)
+        self._show_doubts(model)
         # Last, because a selector that loses its node changes the parameters, which refresh the panel once more.
         self._hide_results()
 
@@ -109,7 +137,15 @@ class InputPanel:
             return self._report
         if self._report is not None and self._report.verdict == "unfit":
             return translated(self._report.reason)
-        return translated(self._refusal[1]) if self.refused else ""
+        if self.refused:
+            return translated(self._refusal[1])
+        return "" if self._fit[0] is None else translated(self._fit[0].refusal)
+
+    @property
+    def forcible(self) -> bool:
+        """Whether the chosen scan does not fit the model, but can be examined nevertheless."""
+        fit = self._fit[0]
+        return self.refused or (fit is not None and bool(fit.refusal) and fit.forcible)
 
     @property
     def refused(self) -> bool:
@@ -149,7 +185,11 @@ class InputPanel:
             self._report = _("{name} is a result of MedAD, not a scan.").format(name=volume.GetName())
         elif volume is not None:
             try:
-                self._report = inspect(volume_from_node(volume), model, masked)
+                scan, notes = volume_and_notes(volume)
+                report = inspect(scan, model, masked)
+                self._report = replace(report, facts=(*report.facts[:1], *notes, *report.facts[1:]))
+                if scan.has_spacing and lacks_spacing(volume, scan):
+                    self._report = self._report.doubted(Message("scan_spacing_assumed"))
             except MedADError as error:
                 self._report = reason(error)
 
@@ -161,12 +201,37 @@ class InputPanel:
         if self.refused:
             text = _("does not fit {name}, see below").format(name=model)
             return [*(lines[:-1] if not report.reason else lines), f"{SIGNS['unfit']} {text}"]
+        fit, failure, judging = self._fit
+        if fit is not None and fit.refusal:
+            text = _("does not fit {name}").format(name=model)
+            judged = [f"{SIGNS['unfit']} {text}"] if self._run[0] == model else []
+            return [*(lines[:-1] if not report.reason else lines), *judged]
         if self._run[1] and self._run[0] == model:
             text = _("the last run found that this scan differs from the training data of {name}")
             guessed = not report.reason and model in self._models
             return [*(lines[:-1] if guessed else lines), f"{SIGNS['unfit']} {text.format(name=model)}"]
-        # The last line gives the verdict and its reason.
-        return [*lines[:-1], f"{SIGNS[report.verdict]} {lines[-1]}"] if report.reason else lines
+        if report.reason:
+            # The last line gives the verdict and its reason.
+            lines[-1] = f"{SIGNS[report.verdict]} {lines[-1]}"
+        elif fit is not None:
+            lines[-1:] = [f"{SIGNS['fits']} {say('scan_fits', model=model)}"] if fit.verdict == "fits" else []
+        if judging:
+            lines.append(_("Judging the scan…"))
+        elif failure:
+            lines.append(f"{SIGNS['doubtful']} {_('not judged: {problem}').format(problem=translated(failure))}")
+        return lines
+
+    def _show_doubts(self, model: str) -> None:
+        """Show in a box what speaks against a run, unless the result of a run shows it."""
+        fit = self._fit[0]
+        if fit is None or self.refused or self._run[0] == model:
+            self._box.clear()
+        elif fit.refusal:
+            self._box.show(sentence(_brief(fit.refusal)), "error")
+        elif fit.reasons:
+            self._box.show("\n".join(sentence(translated(reason)) for reason in fit.reasons), "warning")
+        else:
+            self._box.clear()
 
     def _chosen(self, index: int) -> None:
         name = self._ui.modelSelector.itemData(index)
@@ -177,6 +242,13 @@ class InputPanel:
         name = self._ui.modelSelector.itemData(self._ui.modelSelector.currentIndex)
         if name:
             self._on_card(name)
+
+
+def _brief(refusal: str) -> str:
+    """Return the refusal of a scan in the words of the panel, with what the scan seems to be instead of the numbers."""
+    codes = {"scan_does_not_fit": "chosen_scan_unfit", "scan_does_not_fit_seems": "chosen_scan_seems"}
+    code = codes.get(getattr(refusal, "code", ""))
+    return translated(refusal if code is None else Message(code, **refusal.parameters))
 
 
 def _key(volume: slicer.vtkMRMLVolumeNode | None, model: ModelSummary | None, masked: bool) -> tuple:

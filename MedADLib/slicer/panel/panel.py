@@ -13,6 +13,7 @@ from slicer.i18n import tr as _
 from ...errors import InputError, MedADError
 from ...messages import translated
 from ...results.text import provenance_text
+from ..judgement import Judge
 from ..request import Request, again, settings_of
 from ..run import Outcome, Run
 from ..scene.decisions import ATTRIBUTE as DECISIONS
@@ -74,6 +75,7 @@ class Panel:
         self._watch = ResultWatch(self._frame_changed)
         self.run_panel = RunPanel(ui, self.run, self.cancel, self._force)
         self._installation = InstallPanel(ui, self.run_panel)
+        self._judge = Judge(logic, self.refresh)
         self.models_panel = ModelsPanel(ui, self._models_changed, self.run_panel.say, self.run_panel.fail)
         self.input_panel = InputPanel(ui, self._choose_model, self.models_panel.show_card)
         self.sample_panel = SamplePanel(ui, self._choose_scan, self.run_panel.fail)
@@ -110,16 +112,19 @@ class Panel:
         parameters = self._parameters
         self.sample_panel.refresh(self.first_scan())
         if parameters is None:
+            self._judge.follow(None, None, False)
             self.run_panel.enable(_("There is no scene."))
             self.show_result()
             return
         self.input_panel.refresh(parameters.inputVolume, parameters.modelName, parameters.maskNode is not None)
         self.result_panel.compare_model(parameters.modelName)
+        self._judge.follow(parameters.inputVolume, self.input_panel.to_judge(parameters.modelName), idle=not self._busy)
+        self.input_panel.show_fit(self._judge)
         obstacle = self.input_panel.obstacle(parameters.inputVolume, parameters.modelName)
         if self._installation.busy:
             self.run_panel.enable(_("Wait until everything is installed."))
         else:
-            self.run_panel.enable(obstacle, self.input_panel.refused)
+            self.run_panel.enable(obstacle, self.input_panel.forcible)
         self.show_result()
 
     def first_scan(self) -> slicer.vtkMRMLScalarVolumeNode | None:
@@ -220,6 +225,7 @@ class Panel:
         self._judged = former is not None and former.table.GetAttribute(DECISIONS) is not None
         try:
             if self._installation.ready(self._logic.installer, request):
+                self._judge.make_way(request)
                 self.run_panel.begin()
                 run = self._logic.start(
                     request,
@@ -275,6 +281,7 @@ class Panel:
     def close(self) -> None:
         """Release all references, without access to widgets, which may be destroyed already."""
         self._logic.client.on_log = None
+        self._judge.close()
         self._later.stop()
         self._observers.clear()
         self._guard.close()

@@ -77,7 +77,8 @@ class RegionRows:
         numbers = zip(*(_aligned(column, places) for column, places in zip(zip(*measures), digits)))
         for cells, shown, region, decision, texts in zip(self._cells, self._shown, regions, decisions, numbers):
             volume, peak_text, p_text = texts
-            peak_cell = peak_text, translated(meaning(detection, region.peak))
+            meant = translated(meaning(detection, region.peak)) if detection.interpretable else ""
+            peak_cell = peak_text, meant
             side = region.side, "" if detection is None else location(detection, region)
             values = [decision.kept, decision.name, volume, peak_cell, p_text, side]
             for column in COLUMNS:

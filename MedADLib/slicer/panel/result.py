@@ -10,10 +10,19 @@ import slicer
 import vtk
 from slicer.i18n import tr as _
 
+from ...detection import PIXELS_IN_ML
 from ...errors import InputError
 from ...messages import say, translated
 from ...results.strip import score_lines
-from ...results.text import false_positives, in_pixels, limit_text, millilitres, out_of_distribution, panel_verdict
+from ...results.text import (
+    false_positives,
+    in_pixels,
+    limit_text,
+    millilitres,
+    out_of_distribution,
+    panel_verdict,
+    unfit_reason,
+)
 from ...results.units import explanation, meaning, value_text
 from ..scene.decisions import ATTRIBUTE as DECISIONS
 from ..scene.decisions import Decisions
@@ -73,6 +82,7 @@ class ResultPanel:
         # Arrows change the value without editing the text.
         ui.thresholdBox.findChild(qt.QLineEdit).connect("textEdited(QString)", self._typing)
         ui.smallestBox.connect("valueChanged(double)", self._filter)
+        ui.smallestPixelsBox.connect("valueChanged(int)", self._filter_pixels)
         ui.surfacesCheckBox.connect("toggled(bool)", self._surfaces)
         take_keys(ui.opacitySlider, "QSlider")
         self._chosen_model = ""
@@ -107,7 +117,9 @@ class ResultPanel:
         live = LiveThreshold(result, detection)
         self._name_units(detection)
         # The parameters follow the box, and the box the result that it filters.
-        self._ui.smallestBox.setValue(live.smallest_ml)
+        pixels = round(live.smallest_ml / detection.volume.voxel_ml)
+        self._set(self._ui.smallestPixelsBox, pixels)
+        self._ui.smallestBox.setValue(pixels / PIXELS_IN_ML if in_pixels(detection) else live.smallest_ml)
         self._live = live
         self._observers.add(result.table, "ModifiedEvent", self._judged)
         self._show_threshold()
@@ -139,12 +151,16 @@ class ResultPanel:
         self._result = self._live = None
 
     def _show_warnings(self, detection: Detection) -> None:
-        """Show the warnings above the verdict; an out-of-distribution warning comes first, as an error."""
-        first = out_of_distribution(detection)
+        """Show the warnings above the verdict; what makes the result unreliable comes first, as an error."""
+        unfit = not detection.interpretable
+        first = unfit_reason(detection) if unfit else out_of_distribution(detection)
         warnings = sorted(detection.warnings, key=lambda text: text != first)
-        if warnings:
-            lines = [sentence(translated(text)) for text in warnings]
-            self._warnings.show("\n".join(lines), "error" if first else "warning")
+        lines = [sentence(translated(text)) for text in warnings]
+        if unfit:
+            # The verdict names the reason.
+            lines[: int(first in warnings)] = [sentence(panel_verdict(detection))]
+        if lines:
+            self._warnings.show("\n".join(lines), "error" if first or unfit else "warning")
         else:
             self._warnings.clear()
 
@@ -178,9 +194,11 @@ class ResultPanel:
         self._show_verdict()
         self._set(ui.thresholdSlider, round(STEPS * live.scale.position(live.false_positive_ml)))
         reached = detection.expected_false_positive_ml
-        self._set(ui.thresholdBox, reached)
+        self._set(ui.thresholdBox, self._percent(reached) if in_pixels(detection) else reached)
         value, meant = (translated(text(detection, detection.threshold)) for text in (value_text, meaning))
-        if in_pixels(detection):
+        if not detection.interpretable:
+            text = _("Threshold: {value}").format(value=value)
+        elif in_pixels(detection):
             text = _("Threshold: {value} ({meaning}), reached by {share}")
             text = text.format(value=value, meaning=meant, share=translated(false_positives(detection)))
         else:
@@ -194,12 +212,21 @@ class ResultPanel:
         ui.meaningLabel.toolTip = tooltip(translated(explanation(detection)))
 
     def _name_units(self, detection: Detection) -> None:
-        """Name the units of the boxes: mL, or for an image thousands of pixels, which count as mL."""
-        box, image = self._ui.smallestBox, in_pixels(detection)
-        box.suffix = _(" × 1000 px") if image else _(" mL")
-        box.decimals = 3 if image else 2
-        text = _("Expected false positives (× 1000 px per healthy image):")
-        self._ui.thresholdLabel.text = text if image else self._threshold_label
+        """Show the boxes in the units of the result: mL, or for an image pixels and the share of a healthy image."""
+        ui, image = self._ui, in_pixels(detection)
+        ui.smallestBox.visible, ui.smallestPixelsBox.visible = not image, image
+        # The parameter, in mL, then holds every number of pixels.
+        ui.smallestBox.decimals = 3 if image else 2
+        ui.smallestLabel.setBuddy(ui.smallestPixelsBox if image else ui.smallestBox)
+        blocked = ui.thresholdBox.blockSignals(True)
+        ui.thresholdBox.decimals = 3 if image else 2
+        ui.thresholdBox.blockSignals(blocked)
+        text = _("Expected false positives (% of a healthy image):")
+        ui.thresholdLabel.text = text if image else self._threshold_label
+
+    def _percent(self, ml: float) -> float:
+        """Convert a volume to the share of a healthy image, %."""
+        return 100.0 * ml / self._live.detection.reference.brain_ml
 
     def _limit(self) -> str:
         """Return the size of the smallest region, in mL or pixels."""
@@ -218,17 +245,29 @@ class ResultPanel:
     def _typing(self, text: str = "") -> None:
         self._typed = True
 
-    def _entered(self, ml: float) -> None:
-        """Apply the box: the typed volume, or the next threshold for an arrow."""
+    def _entered(self, value: float) -> None:
+        """Apply the box: the typed volume or share of an image, or the next threshold for an arrow."""
         live, typed = self._live, self._typed
         self._typed = False
         if live is not None:
+            ml = value / self._percent(1.0) if in_pixels(live.detection) else value
             laxer = ml > live.detection.expected_false_positive_ml
             self._change(lambda: live.set(min(ml, live.scale.most_ml) if typed else live.next_ml(laxer)))
 
     def _filter(self, ml: float) -> None:
-        if self._live is not None:
+        if self._live is None:
+            return
+        if in_pixels(self._live.detection):
+            self._ui.smallestPixelsBox.setValue(round(ml * PIXELS_IN_ML))
+        else:
             self._change(lambda: self._live.filter(ml))
+
+    def _filter_pixels(self, pixels: int) -> None:
+        if self._live is None:
+            return
+        # The next run has the parameter, which is in mL.
+        self._ui.smallestBox.setValue(pixels / PIXELS_IN_ML)
+        self._change(lambda: self._live.filter(pixels * self._live.detection.volume.voxel_ml))
 
     def _change(self, make: Callable[[], Detection]) -> None:
         try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import slicer
@@ -64,8 +64,7 @@ class Frames:
         node = self.sequence.GetNthDataNode(number) if 0 <= number < self.count else None
         if node is None:
             raise InputError("frame_gone", number=number + 1, name=self.shown.GetName())
-        read = volume_from_node(node)
-        return Volume(read.array, read.affine, f"{self.shown.GetName()} frame {number + 1}")
+        return replace(volume_from_node(node), name=f"{self.shown.GetName()} frame {number + 1}")
 
 
 def frames_of(volume_node: slicer.vtkMRMLVolumeNode) -> Frames | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import slicer
 from vtkmodules.util.numpy_support import get_vtk_array_type, numpy_to_vtk, vtk_to_numpy
@@ -9,20 +11,29 @@ from vtkmodules.vtkCommonDataModel import vtkImageData
 from vtkmodules.vtkCommonMath import vtkMatrix4x4
 
 from ...errors import InputError
+from ...masks import with_background
+from ...messages import Message
 from ...preprocessing.brain_extraction import inside_of
-from ...volume import RASTER_SUFFIXES, Volume, in_order_of
+from ...volume import RASTER_SUFFIXES, Volume, in_order_of, is_single_slice
+from .dicom_facts import described
 
 
 def volume_from_node(node: slicer.vtkMRMLVolumeNode) -> Volume:
     """Read the voxels of a scalar or label map node, placed in its own coordinates (without its parent transform).
 
     Returns:
-        A copy of the voxels, of their own type, with the node's IJK-to-RAS matrix as the affine.
+        A copy of the voxels, of their own type, with the node's IJK-to-RAS matrix as the affine; NaN around the head is
+        replaced by the background.
 
     Raises:
         InputError: If the node is missing or has no image, if it has several components (colour, vectors), or if
             some values are not finite.
     """
+    return volume_and_notes(node)[0]
+
+
+def volume_and_notes(node: slicer.vtkMRMLVolumeNode) -> tuple[Volume, list[Message]]:
+    """Read a node as `volume_from_node` does, with notes on what was replaced."""
     if node is None:
         raise InputError("no_volume")
     name = node.GetName() or "volume"
@@ -33,10 +44,17 @@ def volume_from_node(node: slicer.vtkMRMLVolumeNode) -> Volume:
     if scalars.GetNumberOfComponents() != 1:
         raise InputError("volume_with_components", name=name, count=scalars.GetNumberOfComponents())
     array = vtk_to_numpy(scalars).reshape(image.GetDimensions()[::-1]).copy()
+    notes = []
     if array.dtype.kind == "f" and not np.isfinite(array).all():
-        raise InputError("volume_not_finite", name=name)
-    physical = not (is_raster(node) and min(array.shape) == 1)
-    return Volume(array, node_affine(node), name, has_spacing=physical, has_orientation=physical)
+        found = with_background(array)
+        if found is None:
+            raise InputError("volume_not_finite", name=name)
+        array, share = found
+        notes = [Message("scan_nan_background", share=share)]
+    volume = Volume(array, node_affine(node), name)
+    if is_raster(node) and is_single_slice(volume):
+        return replace(volume, has_spacing=False, has_orientation=False), notes
+    return described(volume, node), notes
 
 
 def is_raster(node: slicer.vtkMRMLVolumeNode) -> bool:

@@ -1,4 +1,7 @@
-"""Client of the worker process: starts it, runs one job at a time, cancels jobs and ends the process."""
+"""Client of the worker process: starts it, runs one job at a time, cancels jobs and ends the process.
+
+A judgement of a scan before a run is a job of its own, which makes way for a detection.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +14,10 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from ...errors import InputError
-from ...messages import Message, from_json
+from ...messages import Message
 from ...results.exchange import Leftovers, check_empty
 from ...runtime.strict_json import plain
-from ...worker.protocol import Job
+from ...worker.protocol import Job, Judged, Subject, message_of
 from .connection import Connection
 from .process import QtProcess, QtTimer, Watch, worker_program
 
@@ -45,15 +48,29 @@ class JobListener(Protocol):
         """Report that the job was cancelled."""
 
 
+class JudgementListener(Protocol):
+    """Callbacks of a judgement, in the main thread; one of them is called once, unless it is cancelled on request."""
+
+    def judged(self, found: Judged) -> None:
+        """Report the fit of the scan."""
+
+    def failed(self, kind: str, message: str) -> None:
+        """Report a failure, with its kind and a message on cause and remedy; a `Message` if it has a code."""
+
+    def cancelled(self) -> None:
+        """Report that the process was ended, as by the cancellation of a run or with Slicer."""
+
+
 @dataclass
 class RunningJob:
     """A job in progress.
 
     Attributes:
         id: Identifier in its events.
-        job: The detection.
+        request: Name of its request.
+        job: The detection, or the subject of the judgement.
         listener: Its callbacks.
-        leftovers: Files that a killed process leaves behind.
+        leftovers: Files that a killed process leaves behind; None for a judgement.
         reused: Whether the process was started before the job, so that it may have been about to end.
         sent: Whether the request was sent.
         answered: Whether the worker has sent an event of the job.
@@ -61,9 +78,10 @@ class RunningJob:
     """
 
     id: str
-    job: Job
-    listener: JobListener
-    leftovers: Leftovers
+    request: str
+    job: Subject
+    listener: JobListener | JudgementListener
+    leftovers: Leftovers | None
     reused: bool
     sent: bool = False
     answered: bool = False
@@ -71,7 +89,7 @@ class RunningJob:
 
 
 class WorkerClient:
-    """Keeps one worker process and gives it one job at a time.
+    """Keeps one worker process and gives it one detection, and before it one judgement, at a time.
 
     Args:
         process_factory: Makes the process.
@@ -97,6 +115,7 @@ class WorkerClient:
         self._command, self._hang_seconds = command, hang_seconds
         self._connection: Connection | None = None
         self._running: RunningJob | None = None
+        self._judging: RunningJob | None = None
         # Processes that are being ended: the timer that kills one, and files that it may leave behind.
         self._ending: dict[Connection, tuple[QtTimer, Leftovers | None]] = {}
         self._watch: Watch | None = None
@@ -106,7 +125,7 @@ class WorkerClient:
 
     @property
     def busy(self) -> bool:
-        """Whether a job is in progress."""
+        """Whether a detection is in progress; a judgement does not count, because it makes way."""
         return self._running is not None
 
     @property
@@ -115,7 +134,10 @@ class WorkerClient:
         return list(self._log)
 
     def detect(self, job: Job, listener: JobListener) -> None:
-        """Start a job; the listener gets its events.
+        """Start a detection; the listener gets its events.
+
+        A judgement in progress goes on before it, and the detection uses what it computed if it is of the same scan,
+        model and mask; one of another scan must be cancelled first.
 
         Raises:
             InputError: If another job is running.
@@ -126,16 +148,29 @@ class WorkerClient:
             raise InputError("busy")
         check_empty(Path(job.output))
         arguments = self._arguments()
-        reused = self._connection is not None
-        self._running = RunningJob(str(next(self._numbers)), job, listener, Leftovers(job.output), reused)
-        if self._watch is None:
-            self._watch = Watch(self._timer_factory(), self._hang_seconds, self._on_silence)
-            self._timer = self._timer_factory()
-        self._watch.start()
-        if self._connection is None:
-            self._open(arguments)
-        elif self._connection.ready:
-            self._submit()
+        self._running = self._new("detect", job, listener, Leftovers(job.output))
+        self._begin(arguments)
+
+    def judge(self, subject: Subject, listener: JudgementListener) -> None:
+        """Start a judgement of the fit of a scan; the listener gets its end, unless it is cancelled.
+
+        Raises:
+            InputError: If a detection or another judgement is in progress.
+            MedADError: If there is no Python to start.
+        """
+        if self.busy or self._judging is not None:
+            raise InputError("busy")
+        arguments = self._arguments()
+        self._judging = self._new("judge", subject, listener, None)
+        self._begin(arguments)
+
+    def cancel_judgement(self) -> None:
+        """Cancel the judgement, if there is one, without a call of its listener; the process stays."""
+        judging, self._judging = self._judging, None
+        if judging is not None:
+            if judging.sent:
+                self._connection.send("cancel", id=judging.id)
+            self._rest()
 
     def cancel(self) -> None:
         """Cancel the job, if there is one: the listener's `cancelled` follows within 2 s, after the clean-up."""
@@ -156,9 +191,36 @@ class WorkerClient:
         if connection is not None:
             self._let_go().start(STOP_SECONDS, connection.kill)
             connection.close()
+        judging, self._judging = self._judging, None
+        self._rest()
+        if judging is not None:
+            judging.listener.cancelled()
         if self._running is not None:
             self._running.outcome = self._running.listener.cancelled
             self._conclude()
+
+    def _new(
+        self, request: str, job: Subject, listener: JobListener | JudgementListener, leftovers: Leftovers | None
+    ) -> RunningJob:
+        number = str(next(self._numbers))
+        return RunningJob(number, request, job, listener, leftovers, self._connection is not None)
+
+    def _begin(self, arguments: list[str]) -> None:
+        """Send a new job, after a start of the process if there is none."""
+        if self._watch is None:
+            self._watch = Watch(self._timer_factory(), self._hang_seconds, self._on_silence)
+            self._timer = self._timer_factory()
+        self._watch.start()
+        if self._connection is None:
+            self._open(arguments)
+        elif self._connection.ready:
+            self._submit()
+
+    def _rest(self) -> None:
+        """Stop the watchdog, and wait for no end of the process, if nothing is computed."""
+        if self._watch is not None and not self._jobs:
+            self._watch.stop()
+            self._timer.stop()
 
     def _arguments(self) -> list[str]:
         if self._command is not None:
@@ -170,24 +232,49 @@ class WorkerClient:
         self._connection = Connection(self._process_factory(), self._on_event, self._note, self._on_ended)
         self._connection.start(arguments)
 
+    @property
+    def _jobs(self) -> list[RunningJob]:
+        """The jobs in progress, in the order of their requests."""
+        return [job for job in (self._judging, self._running) if job is not None]
+
     def _submit(self) -> None:
-        self._running.sent = True
-        self._connection.send("detect", id=self._running.id, **plain(self._running.job))
+        for job in self._jobs:
+            if not job.sent:
+                job.sent = True
+                self._connection.send(job.request, id=job.id, **plain(job.job))
 
     def _on_event(self, connection: Connection, event: dict[str, Any]) -> None:
-        running = self._running
         if connection is not self._connection:
             return
         if self._watch is not None:
             self._watch.reset()
+        job = next((job for job in self._jobs if job.id == event.get("id")), None)
         if event["event"] == "ready":
-            if running is not None:
-                self._submit()
-        elif running is not None and event.get("id") == running.id:
-            running.answered = True
-            self._on_job_event(running, event)
+            self._submit()
+        elif job is not None:
+            job.answered = True
+            if job is self._judging:
+                self._on_judgement_event(job, event)
+            else:
+                self._on_job_event(job, event)
         elif event["event"] == "failed":
             self._note(str(event.get("message")))
+
+    def _on_judgement_event(self, judging: RunningJob, event: dict[str, Any]) -> None:
+        running = self._running
+        if event["event"] == "progress":
+            # A detection that waits for the judgement of its scan is as far.
+            if running is not None and running.outcome is None:
+                running.listener.progress(event["stage"], event["fraction"], message_of(event))
+        elif event["event"] in ("judged", "failed", "cancelled"):
+            self._judging = None
+            self._rest()
+            if event["event"] == "judged":
+                judging.listener.judged(Judged.from_json(event))
+            elif event["event"] == "failed":
+                judging.listener.failed(event.get("kind"), message_of(event))
+            else:
+                judging.listener.cancelled()
 
     def _on_job_event(self, running: RunningJob, event: dict[str, Any]) -> None:
         name, listener = event["event"], running.listener
@@ -195,16 +282,16 @@ class WorkerClient:
             if running.outcome is None:
                 running.outcome = {
                     "done": partial(listener.done, event.get("output"), event.get("seconds")),
-                    "failed": partial(listener.failed, event.get("kind"), _message(event)),
+                    "failed": partial(listener.failed, event.get("kind"), message_of(event)),
                     "cancelled": listener.cancelled,
                 }[name]
                 self._conclude(keep=name == "done")
             else:
                 self._conclude()
         elif running.outcome is None and name == "progress":
-            listener.progress(event["stage"], event["fraction"], _message(event))
+            listener.progress(event["stage"], event["fraction"], message_of(event))
         elif running.outcome is None and name == "warning":
-            listener.warning(_message(event))
+            listener.warning(message_of(event))
 
     def _on_ended(self, connection: Connection, code: int, how: str) -> None:
         if connection in self._ending:
@@ -215,24 +302,33 @@ class WorkerClient:
         if connection is not self._connection:
             return
         self._connection = None
-        running = self._running
+        jobs, running = self._jobs, self._running
         # The exit code of a killed process looks like a crash.
         on_purpose = running is not None and running.outcome is not None
         self._note(f"the computing process {'was stopped' if on_purpose else how}")
-        if running is None:
-            return
-        if running.outcome is None and running.reused and not running.answered:
+        if jobs and all(job.outcome is None and job.reused and not job.answered for job in jobs):
             # It ended just before the request, as after the idle time.
-            running.reused = running.sent = False
+            for job in jobs:
+                job.reused = job.sent = False
             self._open(self._arguments())
             return
-        if running.outcome is None:
-            running.outcome = partial(running.listener.failed, *connection.why(code, how))
-        self._conclude()
+        kind, message = connection.why(code, how)
+        if self._judging is not None:
+            judging, self._judging = self._judging, None
+            self._rest()
+            if judging.outcome is None:
+                ended, failed = judging.listener.cancelled, partial(judging.listener.failed, kind, message)
+                judging.outcome = ended if on_purpose else failed
+            judging.outcome()
+        if running is not None and running is self._running:
+            if running.outcome is None:
+                running.outcome = partial(running.listener.failed, kind, message)
+            self._conclude()
 
     def _on_silence(self) -> None:
         message = Message("worker_hung", seconds=self._hang_seconds)
-        self._running.outcome = partial(self._running.listener.failed, "WorkerHung", message)
+        for job in self._jobs:
+            job.outcome = partial(job.listener.failed, "WorkerHung", message)
         self._force()
 
     def _force(self) -> None:
@@ -243,7 +339,12 @@ class WorkerClient:
 
     def _give_up(self) -> None:
         self._let_go()
-        self._conclude()
+        judging, self._judging = self._judging, None
+        self._rest()
+        if judging is not None:
+            (judging.outcome or judging.listener.cancelled)()
+        if self._running is not None:
+            self._conclude()
 
     def _let_go(self) -> QtTimer:
         """Detach the process and track it until its end; return a timer to kill it by."""
@@ -255,8 +356,8 @@ class WorkerClient:
     def _conclude(self, keep: bool = False) -> None:
         """Report the end of the job, after the client is ready for the next one."""
         running, self._running = self._running, None
-        self._watch.stop()
         self._timer.stop()
+        self._rest()
         if not keep:
             running.leftovers.remove()
         running.outcome()
@@ -265,8 +366,3 @@ class WorkerClient:
         self._log.append(line)
         if self.on_log is not None:
             self.on_log(line)
-
-
-def _message(event: dict[str, Any]) -> str:
-    """Make the message of an event, a `Message` if the event has a known code."""
-    return from_json(str(event.get("message")), event)

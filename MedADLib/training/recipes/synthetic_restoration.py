@@ -168,10 +168,7 @@ class SlabSource:
         values = [image[mask][:: max(np.count_nonzero(mask) // 2000, 1)] for image, mask in kept]
         edges = foreign.edges if foreign else band_edges(torch.from_numpy(np.concatenate(values).astype(np.float32)))
         shape = kept[0][0].shape
-        planes = np.any([mask.any(axis=0) for _, mask in kept], axis=0)
-        # The mirror image of the part is the part of the mirror image.
-        planes |= planes[:, ::-1]
-        rows, columns = (_with_margin(planes.any(axis=1 - axis), MARGIN) for axis in (0, 1))
+        rows, columns = occupied_plane([mask for _, mask in kept])
         return cls(
             kept,
             foreign.scans if foreign else kept,
@@ -213,21 +210,9 @@ class SlabSource:
         # Foreign tissue is often not needed. It has random numbers of its own, so that all others are the same without.
         apart = random.spawn(1)[0]
         foreign = partial(self._varied, *other, near, apart)
-        slab = Slab(clean.copy(), inside, foreign, self.spacing, self.edges, self.deep)
-        side = max((BLOCK[1] if self.deep else SIDE) // multiple, 1) * multiple
-        rows, columns = (
-            _window(np.flatnonzero(inside[len(inside) // 2].any(axis=1 - axis)), size, side, random)
-            for axis, size in enumerate(clean.shape[1:])
-        )
-        add_anomalies(slab, random, (rows, columns), ease=ease)
+        slab = Slab(clean, inside, foreign, self.spacing, self.edges, self.deep)
         places = self.positions[self._chosen(z, len(image))].swapaxes(0, 1) if self.deep else self.positions[z]
-        inputs = slab_inputs(torch.from_numpy(slab.image)[None], torch.from_numpy(places)[None], mirror, self.deep)
-        count = len(clean) if self.deep else RESTORED
-        targets = (
-            middle(torch.from_numpy(part.astype(np.float32))[None], count)
-            for part in (inside, clean, slab.degree, slab.labels)
-        )
-        return Learned(*(_cut(part, rows, columns, multiple, self.deep) for part in (*inputs, *targets)))
+        return learned(slab, places, random, multiple, mirror, ease)
 
     def _chosen(self, z: int, count: int) -> np.ndarray:
         """Return the indices of the slices of the slab or block around a slice."""
@@ -244,11 +229,40 @@ class SlabSource:
         slab, inside = image[chosen, self.rows, self.columns].astype(np.float32), mask[chosen, self.rows, self.columns]
         if not self.varied:
             return np.where(inside, slab, 0).astype(np.float32), inside
-        slab, inside = _moved(slab, inside, random)
+        slab, inside = moved(slab, inside, random)
         if self.mirrored and random.random() < 0.5:
             slab, inside = slab[..., ::-1], inside[..., ::-1]
         slab = _recoloured(slab, self.spacing, random)
         return np.ascontiguousarray(np.where(inside, slab, 0), np.float32), np.ascontiguousarray(inside)
+
+
+def learned(
+    slab: Slab, positions: np.ndarray, random: np.random.Generator, multiple: int, mirror: bool, ease: float
+) -> Learned:
+    """Add anomalies to a healthy slab or block (Z, Y, X), and cut a part out of it: a batch of one.
+
+    Args:
+        slab: The slab or block, changed in place.
+        positions: What the network sees of the positions, (5, Y, X), or of a block (5, Z, Y, X).
+        random: Random generator.
+        multiple: Number that divides the sides of the part.
+        mirror: Whether the network sees the mirror image.
+        ease: See `add_anomalies`.
+    """
+    clean, deep = slab.image.copy(), slab.deep
+    side = max((BLOCK[1] if deep else SIDE) // multiple, 1) * multiple
+    rows, columns = (
+        _window(np.flatnonzero(slab.mask[len(clean) // 2].any(axis=1 - axis)), size, side, random)
+        for axis, size in enumerate(clean.shape[1:])
+    )
+    add_anomalies(slab, random, (rows, columns), ease=ease)
+    inputs = slab_inputs(torch.from_numpy(slab.image)[None], torch.from_numpy(positions)[None], mirror, deep)
+    count = len(clean) if deep else RESTORED
+    targets = (
+        middle(torch.from_numpy(part.astype(np.float32))[None], count)
+        for part in (slab.mask, clean, slab.degree, slab.labels)
+    )
+    return Learned(*(_cut(part, rows, columns, multiple, deep) for part in (*inputs, *targets)))
 
 
 def mean_and_spread(scans: list[Scan], resolution: tuple[int, ...], mirrored: bool) -> torch.Tensor:
@@ -276,6 +290,14 @@ def mean_and_spread(scans: list[Scan], resolution: tuple[int, ...], mirrored: bo
     return torch.stack([torch.where(seen, mean, 0), torch.where(seen, spread, 1)])
 
 
+def occupied_plane(masks: list[np.ndarray]) -> tuple[slice, slice]:
+    """Return the rows and columns of the plane with brain in some mask (Z, Y, X), and a margin."""
+    planes = np.any([mask.any(axis=0) for mask in masks], axis=0)
+    # The mirror image of the part is the part of the mirror image.
+    planes |= planes[:, ::-1]
+    return _with_margin(planes.any(axis=1), MARGIN), _with_margin(planes.any(axis=0), MARGIN)
+
+
 def _with_margin(occupied: np.ndarray, margin: int) -> slice:
     """Return the part of an axis from the first to the last marked pixel, and some pixels more."""
     found = np.flatnonzero(occupied)
@@ -289,7 +311,7 @@ def lesion_spacing(data: HealthyData, shape: tuple[int, ...]) -> tuple[float, fl
     return z * scale, y * scale, x * scale
 
 
-def _moved(slab: np.ndarray, mask: np.ndarray, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+def moved(slab: np.ndarray, mask: np.ndarray, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Shift, and half of the time also rotate and scale, a slab; the other half keeps the sharpness of the scan."""
     shift = random.uniform(-MARGIN, MARGIN, 2)
     if random.random() < 0.5:

@@ -34,6 +34,18 @@ def test_everything_is_installed_in_order_with_slicers_own_pinned_and_the_log_sh
     assert "Successfully installed torch" in world.log and world.log[-1] == "All packages are installed."
 
 
+def test_whether_all_is_installed_is_known_without_loading_anything():
+    world = World()
+    assert not world.installer().installed()
+    world.run()
+    loads = world.loads
+    installer = world.installer()
+    assert installer.installed() and world.loads == loads
+    assert not World(SLICER_5_12 | OURS).installer().installed(), "PyTorch is missing"
+    world.damage["monai"] = "a file is missing"
+    assert not world.installer().installed() and installer.installed(), "what was there stays there"
+
+
 def test_pips_settings_last_only_as_long_as_the_installation(monkeypatch):
     monkeypatch.setenv("PIP_CONSTRAINT", "mine")
     monkeypatch.delenv("PIP_PROGRESS_BAR", raising=False)

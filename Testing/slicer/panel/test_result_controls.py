@@ -285,12 +285,20 @@ def test_a_result_of_an_image_has_pixels_in_every_text(panel, monkeypatch):
     assert [int(text) for text in column(panel, ML)] == [int((labels == rank).sum()) for rank in (1, 2)]
     assert "peak at column" in ui.regionsTable.item(0, SIDE).toolTip()
     assert "mL" not in ui.meaningLabel.text and "% of a healthy image" in ui.meaningLabel.text
-    assert "px" in ui.smallestBox.suffix and "px" in ui.thresholdLabel.text
-    panel.type("smallestBox", "900")
+    assert ui.smallestPixelsBox.visible and not ui.smallestBox.visible
+    detection = panel.widget.panel.result_panel.detection
+    assert ui.smallestPixelsBox.text == f"{round(0.05 / detection.volume.voxel_ml)} px"
+    assert ui.smallestLabel.buddy().objectName == "smallestPixelsBox"
+    assert "% of a healthy image" in ui.thresholdLabel.text and "mL" not in ui.thresholdBox.text
+    share = 100 * detection.expected_false_positive_ml / detection.reference.brain_ml
+    assert ui.thresholdBox.value == pytest.approx(share, abs=1e-3)
+    panel.type("smallestPixelsBox", "20000")
+    assert panel.widget._parameterNode.smallestRegionMl == 20
     assert "smaller than" in ui.regionsNote.text and "pixels" in ui.regionsNote.text and "mL" not in ui.regionsNote.text
     assert "only regions smaller than" in ui.verdictLabel.text and "mL" not in ui.verdictLabel.text
 
 
 def test_units_are_those_of_the_shown_result(done):
     assert done.ui.regionsTable.horizontalHeaderItem(ML).text() == "mL"
+    assert done.ui.smallestBox.visible and not done.ui.smallestPixelsBox.visible
     assert done.ui.smallestBox.suffix == " mL" and "mL per healthy scan" in done.ui.thresholdLabel.text

@@ -176,6 +176,8 @@ def test_a_scan_that_does_not_fit_is_refused_until_the_user_insists(panel):
     wait_for_end(panel)
     assert results(panel) and not panel.ui.runButton.enabled and panel.ui.forceButton.visible
     assert "NOT INTERPRETABLE" in panel.ui.verdictLabel.text
+    assert panel.ui.warningsLabel.text.startswith("NOT INTERPRETABLE")
+    assert "healthy" not in panel.ui.meaningLabel.text
     assert set(column(panel, P_VALUE)) == {"n/a"}
 
 

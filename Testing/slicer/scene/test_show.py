@@ -34,7 +34,7 @@ from MedADLib.slicer.scene.nodes import NODES, find_result
 from MedADLib.slicer.scene.reading import read_detection
 from MedADLib.slicer.scene.show import jump_to, show_detection
 from MedADLib.slicer.scene.undo import undo_detection
-from MedADLib.slicer.scene.volumes import node_affine, volume_from_node
+from MedADLib.slicer.scene.volumes import node_affine, volume_and_notes, volume_from_node
 
 OTHER_BLOBS = ((-9, 6, 8, 9.0, 6), (8, -7, -10, 6.0, 5), (10, 8, 6, 5.0, 4))
 
@@ -89,6 +89,20 @@ def test_reading_refuses_what_is_not_a_scalar_image(standalone):
     array[1, 2, 3] = np.nan
     with raises(InputError, "volume_not_finite", name="hole"):
         volume_from_node(standalone.add_volume(Volume(array, np.eye(4), "hole")))
+
+
+def test_nan_around_the_head_is_background(standalone):
+    detection = make_detection()
+    scan = detection.volume.array.astype(np.float32)
+    marked = np.where(scan == scan.min(), np.float32("nan"), scan)
+    marked[0] = np.nan
+    volume, notes = volume_and_notes(standalone.add_volume(detection.volume.with_array(marked)))
+    assert np.array_equal(volume.array, np.where(np.isnan(marked), np.float32(min(np.nanmin(marked), 0)), scan))
+    assert [note.code for note in notes] == ["scan_nan_background"]
+    assert notes[0].parameters["share"] == pytest.approx(np.isnan(marked).mean())
+    marked[5, 5, 5] = np.inf
+    with raises(InputError, "volume_not_finite", name=volume.name):
+        volume_and_notes(standalone.add_volume(detection.volume.with_array(marked)))
 
 
 def test_volumes_have_the_voxels_and_the_place_of_the_detection(standalone):
