@@ -192,11 +192,11 @@ def _compare_lesions(
             sampled += [Sampled.of(one) for one in complete(measured)]
         tables["restorations.tsv"] += restoration_rows(detector.name, found[0].judged)
         tables["cost.tsv"].append(cost_row(detector.name, found[0].judged))
-        usual = next(variant for variant in found if variant.form.complete)
-        stem, title = file_name(detector.name), detector.title
-        write_cases(comparison.output / f"{stem}.png", title, usual)
-        write_misses(comparison.output / f"{stem}-misses.png", title, found[-1], todo, template.image)
-        strips.append(Strip.of(title, usual))
+        # The last form is the map as shipped or, for a detector without a calibration of its own, the complete one.
+        shipped, stem, title = found[-1], file_name(detector.name), detector.title
+        write_cases(comparison.output / f"{stem}.png", title, shipped)
+        write_misses(comparison.output / f"{stem}-misses.png", title, shipped, todo, template.image)
+        strips.append(Strip.of(title, shipped))
     write_overview(comparison.output / "overview.png", strips)
     tables["differences.tsv"] = difference_rows(sampled)
     tables = {name: rows for name, rows in tables.items() if rows}

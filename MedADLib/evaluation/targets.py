@@ -106,6 +106,12 @@ def _clear_spots(tables: Tables, detector: str) -> float:
     return hit / lesions if lesions else math.nan
 
 
+def _most_false_regions(tables: Tables, detector: str) -> float:
+    """Return the number of false regions in the healthy scan that has most."""
+    rows = _best_form(tables.get("healthy.tsv", ()), detector)
+    return max((float(row["false regions"]) for row in rows), default=math.nan)
+
+
 def _mean_real(tables: Tables, detector: str) -> float:
     rows = _best_form(tables.get("real.tsv", ()), detector)
     return sum(float(row["AP"]) for row in rows) / len(rows) if rows else math.nan
@@ -127,8 +133,7 @@ TARGETS = (
     Target("scan-level AUROC", "≥ 0.85", _value("scans.tsv", "AUROC", **SHOWN), _at_least(0.85)),
     Target("same head with lesion above without", "≥ 0.9", _value("scans.tsv", "paired order", **SHOWN),
            _at_least(0.9)),
-    Target("false regions in a healthy scan, mean", "≤ 1", _value("healthy.tsv", "false regions", scan="mean"),
-           _at_most(1)),
+    Target("false regions in a healthy scan, most", "≤ 1", _most_false_regions, _at_most(1)),
     Target("healing, worse of tumours and cavities", "≤ 0.35", _healing, _at_most(0.35)),
     Target("gradient energy outside lesions, farthest from 1 of the axes", "0.9 to 1.1", _farthest_energy,
            lambda value: 0.9 <= value <= 1.1),

@@ -32,6 +32,9 @@ FILLED = 0.5
 # Share of the brain, with the highest degrees, that can be erased: a scan of another scanner can have high degrees
 # everywhere, and would become the healthy mean.
 MOST_ERASED = 0.2
+# Tissue is erased above this multiple of the median degree of the scan, at most above `SURE`: scans of another scanner
+# have degrees of 0.3 and more in healthy tissue, and would lose its detail.
+TIMES_USUAL, SURE = 5.0, 0.9
 # The second pass replaces the first in the erased region, and fades over about this many voxels around it.
 FADE_VOXELS = 1.5
 # Voxels of a box that the 3-D network restores in one pass, about 0.5 kB each; larger ones take several.
@@ -159,8 +162,9 @@ class SyntheticRestoration(SliceNetwork):
         """
         from scipy.ndimage import binary_dilation, gaussian_filter
 
-        least = np.quantile(degree[mask], 1 - MOST_ERASED) if mask.any() else 0.0
-        erased = binary_dilation(degree > max(self.parameters.erase, least)) & mask
+        usual, least = np.quantile(degree[mask], (0.5, 1 - MOST_ERASED)) if mask.any() else (0.0, 0.0)
+        unusual = min(TIMES_USUAL * usual, SURE)
+        erased = binary_dilation(degree > max(self.parameters.erase, unusual, least)) & mask
         if not erased.any():
             return restored
         mean = healthy[0].numpy()

@@ -40,6 +40,8 @@ MOST_TURNS = 2
 # deepbet is trained on T1 scans. Where its two networks agree less than this about the brain, other intensities of the
 # same scan are tried: see docs/RESULTS.md for the agreement on scans of several contrasts.
 LEAST_AGREEMENT = 0.95
+# In bodies without a head, the networks agree to 0.79 at most on any intensities.
+LEAST_OF_TRANSFERRED = 0.9
 INVERTED, FOLDED = "inverted", "folded"
 TRANSFERS = (INVERTED, FOLDED)
 PARTS = {"": "part_extraction", INVERTED: "part_extraction_inverted", FOLDED: "part_extraction_folded"}
@@ -161,8 +163,8 @@ def _of_any_contrast(
 ) -> Extraction:
     """Extract the brain from a scan of any contrast: from its intensities as they are, and from others if in doubt.
 
-    Only where the networks agree little about the brain, or there is none, the intensities are inverted and folded, and
-    the extraction of the highest agreement is the result if its networks agree. Arguments as in `brain_mask`.
+    Only where the networks agree little about the brain, or there is none, the intensities are inverted and folded too.
+    The extraction of the highest agreement is the result. Arguments as in `brain_mask`.
 
     Raises:
         NoBrainError: If none finds a brain.
@@ -171,8 +173,8 @@ def _of_any_contrast(
     if found is None or found.agreement < LEAST_AGREEMENT:
         progress.update(0.1, Message("progress_other_contrast"))
         other = _upright(volume, progress, turn_of, TRANSFERS)
-        # Only one beyond doubt counts: in other parts of the body, what is found agrees little in any intensities.
-        if other is not None and other.agreement >= LEAST_AGREEMENT:
+        least = LEAST_OF_TRANSFERRED if found is None else max(LEAST_OF_TRANSFERRED, found.agreement)
+        if other is not None and other.agreement > least:
             return other
     if found is None:
         raise NoBrainError(volume.name)

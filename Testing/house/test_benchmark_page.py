@@ -44,6 +44,8 @@ HEALED = ("tumour", "cavity", "spots", "texture", "all")
 CONTRASTS = ("weak", "medium", "strong")
 # What FPI found less of after more steps.
 KINDS_LOST = ("strong", "cavity")
+# Head of the table of lesions in scans of another scanner.
+INSERTED = "lesions hit at the default threshold (AP)"
 Row = dict[str, str]
 Values = list[list[str]]
 
@@ -233,7 +235,7 @@ SHOWN: dict[str, Callable[[str], Values]] = {
 
 
 def test_every_table_of_the_part_is_checked():
-    assert TABLES.keys() == {*SHOWN, "target", "IXI, regions in each scan"}
+    assert TABLES.keys() == {*SHOWN, "target", "IXI, regions in each scan", INSERTED}
 
 
 @pytest.mark.parametrize("name", SHOWN)
@@ -523,6 +525,26 @@ def test_false_regions_of_another_scanner_are_those_of_the_table():
     assert set(counts["brain-t1-ae"]) == {"0"} and "`brain-t1-ae` marks none" in WORDS
     readme = " ".join((ROOT / "README.md").read_text(encoding="utf-8").replace(">", " ").split())
     assert f"marks {many} regions, `brain-t1-vqvae` {few}" in readme
+
+
+def test_lesions_in_scans_of_another_scanner_are_those_of_the_table():
+    with open(FOLDER / "ixi-lesions.tsv", newline="", encoding="utf-8") as handle:
+        found = list(csv.DictReader(handle, delimiter="\t"))
+    for title, *cells in TABLES[INSERTED][1]:
+        rows = [row for row in found if row["scans"] == title.partition(",")[0]]
+        assert [row["lesions"] for row in rows] == list(KINDS) and len(cells) == len(rows)
+        for head, cell, row in zip(TABLES[INSERTED][0], cells, rows):
+            shown, wanted = numbers(cell), [row["hit at default"], row["AP"]]
+            assert head.startswith(row["contrast"]) and all(map(close, shown, wanted)) and len(shown) == 2
+    ixi = {row["lesions"]: row for row in found if row["scans"] == "IXI"}
+    hits = {kind: " of ".join(row["hit at default"].split("/")) for kind, row in ixi.items()}
+    for sentence in (
+        f"hits {hits['cavity']} strong cavities and {hits['tumour']} parts of weak tumours",
+        f"{hits['spots']} spots of medium contrast, and no weak texture",
+        f"at 1 % it hits {' of '.join(ixi['spots']['hit at 1%'].split('/'))} spots",
+    ):
+        assert sentence in WORDS, sentence
+    assert hits["texture"].startswith("0 ")
 
 
 def shipped_models() -> set[str]:

@@ -6,6 +6,7 @@ import csv
 import json
 import re
 from decimal import ROUND_HALF_DOWN, ROUND_HALF_UP, Decimal
+from statistics import median
 
 import pytest
 from support.source_code import ROOT
@@ -23,6 +24,8 @@ SHIPPED, EVERY, CHEST = (
         ("## Chest X-rays", "### The latent size"),
     )
 )
+# Brain extraction: the intensities of the scan, or those that MedAD chooses.
+WAYS = ("as it is", "chosen")
 BOTH, VOXELWISE, RAW = ("yes", "yes"), ("no", "yes"), ("no", "no")
 # The rows of the second table, and what methods.tsv calls them.
 ROWS = [
@@ -217,3 +220,14 @@ def test_each_curve_of_the_radiographs_has_a_colour_of_its_own():
     saturated = legend.max(axis=2) - legend.min(axis=2) > 60
     lines = {tuple(legend[row, 8]) for row in range(len(legend)) if saturated[row].all()}
     assert len(lines) == 3
+
+
+def test_brain_extraction_of_each_contrast():
+    rows = table("extraction.tsv")
+    for contrast in {row["contrast"]: None for row in rows}:
+        some = {way: [row for row in rows if (row["contrast"], row["way"]) == (contrast, way)] for way in WAYS}
+        dice, surface = ([[float(row[key]) for row in some[way]] for way in WAYS] for key in ("dice", "surface_95_mm"))
+        better = sum(row["intensities"] in ("inverted", "folded") for row in some["chosen"])
+        cells = [contrast, *(f"{median(values):.3f} ({min(values):.3f})" for values in dice)]
+        cells += [f"{median(values):.1f}" for values in surface] + [f"{better} of {len(some['chosen'])}"]
+        assert "| " + " | ".join(cells) + " |" in PAGE

@@ -141,6 +141,21 @@ def test_scores_come_from_degree_and_residual_on_any_grid(size, dimensions):
     assert both.score.shape == image.shape and 0 < found["degree"].score.max() <= np.log(1001)
 
 
+@pytest.mark.parametrize(("usual", "healed"), [(0.02, True), (0.1, False)])
+def test_what_is_usual_in_a_scan_is_not_erased_and_what_is_not_is(usual, healed, monkeypatch):
+    """Scans of another scanner have higher degrees everywhere; tissue with 0.4 is then as healthy as the rest."""
+    method = SyntheticRestoration.untrained(SyntheticRestorationParameters(size=(32, 32), channels=(8, 8)))
+    image, mask = plain_scan(3)
+    image = np.random.default_rng(0).uniform(0.3, 0.7, image.shape).astype(np.float32)
+    degree = np.where(mask, usual, 0).astype(np.float32)
+    part, lesion = (slice(4, 6), slice(14, 18), slice(14, 18)), (slice(10, 12), slice(14, 18), slice(14, 18))
+    assert mask[part].all() and mask[lesion].all()
+    degree[part], degree[lesion] = 0.4, 0.95
+    monkeypatch.setattr(method, "_predicted", lambda *_: (np.zeros_like(image), degree))
+    changed = method.restore(image, mask).restored != np.where(mask, image, 0)
+    assert changed[lesion].any() and changed[part].all() == healed and changed[part].any() == healed
+
+
 def test_the_box_around_the_brain_changes_nothing():
     method = varied(SyntheticRestoration.untrained(SyntheticRestorationParameters(size=(64, 64), channels=(8,))))
     image, mask = plain_scan(5)
