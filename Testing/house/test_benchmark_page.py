@@ -21,6 +21,8 @@ WORDS = " ".join(PART.replace("**", "").split())
 MANY, FEW, MORE, EARLIER = "144-cases", "24-cases", "24-more", "earlier"
 # Of the choices, and of version 2.0.0.
 VALIDATION, BEFORE = "validation", "2.0.0"
+# Of the restorer in two and in three dimensions, after short trainings.
+SHORT = "slabs-and-blocks"
 DETECTORS = {
     "`brain-t1`": "synthetic_restoration",
     "`mahalanobis`": "mahalanobis",
@@ -166,6 +168,34 @@ def restorations(folder: str) -> Callable[[str], Values]:
     return values
 
 
+def short(label: str) -> Values:
+    """The values of a short training, of its raw map or as shipped, or those of the shipped model."""
+    detector, folder, raw = short_of(label)
+    if raw:
+        rows = [row for row in table(folder, "comparison") + table(folder, "kinds") if row["detector"] == detector]
+        rows = [row for row in rows if (row["pooling"], row["per-place"]) == ("no", "no")]
+        whole, *kinds = [row for row in rows if row.get("lesions") in (None, *KINDS)]
+        assert [row["lesions"] for row in kinds] == list(KINDS)
+    else:
+        whole = best(folder, "comparison", detector)
+        kinds = [best(folder, "kinds", detector, lesions=kind) for kind in KINDS]
+    found = [[whole["AP"], whole["AP low"], whole["AP high"]], [whole["AUROC"]], [whole["lesions hit at 1%"]]]
+    return found + [[row["AP"], row["lesions hit at 1%"]] for row in kinds]
+
+
+def short_of(label: str) -> tuple[str, str, bool]:
+    """Detector and folder of a row on the short trainings, and whether it is the raw map."""
+    name, _, raw = label.partition(", ")
+    name = DETECTORS.get(name, name)
+    return (RESTORER, FEW, bool(raw)) if name == RESTORER else (f"{RESTORER} ({name})", SHORT, bool(raw))
+
+
+def short_restorations(label: str) -> Values:
+    detector, folder, _ = short_of(label)
+    cost = only(folder, "cost", detector=detector)
+    return [*restorations(folder)(detector), [cost["median seconds"]], [cost["peak MB"]]]
+
+
 def minus(folder: str) -> Callable[[str], Values]:
     def values(detector: str) -> Values:
         found = []
@@ -199,6 +229,8 @@ SHOWN: dict[str, Callable[[str], Values]] = {
     "MS, one scan": real,
     "144 cases, restorations": restorations(MANY),
     "24 cases, restorations": restorations(FEW),
+    "24 cases, short trainings": short,
+    "short trainings, restorations": short_restorations,
 }
 
 
