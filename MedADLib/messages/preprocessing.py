@@ -35,6 +35,27 @@ SENTENCES = {
         _("the brain extraction of {name} is uncertain (agreement of its two networks {agreement:.2f})"),
         _("Look at the examined part, and give a brain mask if it is wrong."),
     ),
+    "brain_in_pieces": S(
+        _("the brain of {name} is in {count} pieces, the smaller ones with {share:.0%} of it: all are examined"),
+        _("Look at the examined part, and give a brain mask if it is wrong."),
+    ),
+    "empty_slices": S(
+        _(
+            "slices without an image inside {name}: {count} of {length} along the axis {axis} (number {numbers}, "
+            "{mm:.3g} mm, up to {row} in a row); MedAD bridges up to {most} in a row and {share:.0%} in all"
+        ),
+        _("Export or convert the scan again, or repeat it."),
+    ),
+    "empty_slices_bridged": S(
+        _(
+            "slices without an image inside {name}, not examined: {count} of {length} along the axis {axis} "
+            "(number {numbers} from 0, {mm:.3g} mm)"
+        ),
+        _("Lesions there cannot be seen: export or convert the scan again."),
+    ),
+    "axis_left_right": _("left-right"),
+    "axis_front_back": _("posterior-anterior"),
+    "axis_up_down": _("inferior-superior"),
     "part_given_mask": _("given mask"),
     "part_outline": _("outline of the skull-stripped scan"),
     "part_extraction": _("brain extraction by {package}"),
@@ -113,6 +134,10 @@ SENTENCES = {
     "fit_ct": _("the values of the scan are those of a CT (Hounsfield units), and the model is for {modality}"),
     "fit_no_brain": _("no brain was found in the scan"),
     "fit_not_aligned": _("the scan could not be aligned to the template of the model"),
+    "fit_part_missing": _(
+        "part of the brain is missing, or its outline is wrong: the brain overlaps the model's template by "
+        "{overlap:.3f} only (training scans at least {limit:.3f}), and the similarity says little about its contrast"
+    ),
     "fit_other_contrast": _(
         "the scan has another contrast or shows something else than the training scans (local correlation with the "
         "healthy mean {structure:.2f}, contrast {contrast:.2f} of it)"

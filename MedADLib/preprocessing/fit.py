@@ -136,9 +136,16 @@ def judged(prepared: PreparedScan, examined: Message, model: KnownModel, describ
             if likeness < limits[1]:
                 doubts.insert(0, Message("fit_synthetic_contrast"))
         elif likeness < limits[0]:
-            facts = {name: measured[name] for name in ("structure", "contrast")}
-            unfit.append(Message("fit_other_contrast", **facts))
-            seems = seems or _seen(measured, quality, wanted)
+            kind = _seen(measured, quality, wanted)
+            # A part that is aligned to the whole template resembles it little, as a scan with contrast agent does.
+            if measured["overlap"] < space.limits["overlap"] and kind in ("", T1_AGENT, OTHER_PART):
+                kind = OTHER_PART
+                facts = {"overlap": measured["overlap"], "limit": space.limits["overlap"]}
+                unfit.append(Message("fit_part_missing", **facts))
+            else:
+                facts = {name: measured[name] for name in ("structure", "contrast")}
+                unfit.append(Message("fit_other_contrast", **facts))
+            seems = seems or kind
         elif likeness < limits[1]:
             doubts.insert(0, Message("fit_little_contrast", likeness=likeness))
         turn = turn_of(prepared.to_native)

@@ -17,7 +17,8 @@ import numpy as np
 from ..messages import Message, say
 from ..runtime.versions import installed_version
 from ..volume import LARGEST_MM, Volume, is_single_slice, largest_extent
-from .brain_extraction import SMALLEST_BRAIN_ML, background_of, is_skull_stripped
+from .brain_extraction import SMALLEST_BRAIN_ML, is_skull_stripped
+from .empty_slices import background_of, empty_slices, filled
 
 SAMPLE_VOXELS, PAIRS = 2_000_000, 300_000
 THICK_MM = 5.0
@@ -108,7 +109,11 @@ def inspect(volume: Volume, model: KnownModel | None = None, masked: bool = Fals
     elif whole:
         facts.append(Message("scan_whole"))
     else:
-        stripped = is_skull_stripped(volume)
+        empty = empty_slices(volume)
+        if empty.too_many:
+            return InputReport(tuple(facts), "unfit", (*doubts, empty.too_many))
+        doubts += empty.messages
+        stripped = is_skull_stripped(filled(volume, empty))
         tissue_ml = _tissue_ml(sample)
         if stripped and tissue_ml < 0.75 * SMALLEST_BRAIN_ML:
             return InputReport(tuple(facts), "unfit", (*doubts, Message("scan_little_tissue", ml=tissue_ml)))

@@ -101,6 +101,22 @@ def test_weak_contrast_and_a_turned_head_are_doubtful(space):
     assert found.verdict == "doubtful" and found.reasons[0].code == "head_turned"
 
 
+def test_a_part_of_a_brain_is_called_a_part_and_no_other_contrast(space):
+    half = space.mask & (np.indices(space.mask.shape)[2] < space.mask.shape[2] // 2)
+    image = healthy(space)
+    weak = np.where(space.mask, 0.5 + 0.19 * (image - 0.5), 0).astype(np.float32)
+    for values, reason, seems in (
+        (weak, "fit_part_missing", "other_part"),
+        (flair(image), "fit_other_contrast", "flair"),
+    ):
+        for overlap in (0.85, 0.99):
+            similarity = space.similarity(values, values, half) | {"overlap": overlap}
+            found = judged(prepared(space, values, similarity=similarity), OUTLINE, T1_MODEL)
+            missing = overlap < space.limits["overlap"] and reason == "fit_part_missing"
+            assert found.verdict == "unfit" and found.reasons[0].code == (reason if missing else "fit_other_contrast")
+            assert found.seems == (seems if missing or seems == "flair" else "t1_agent")
+
+
 def test_no_brain_and_hounsfield_units_are_unfit(space):
     found = judged(prepared(space, healthy(space)), Message("part_foreground"), T1_MODEL)
     assert (found.verdict, found.reasons[0].code, found.seems) == ("unfit", "fit_no_brain", "other_part")
