@@ -149,7 +149,7 @@ def judged(prepared: PreparedScan, examined: Message, model: KnownModel, describ
             seems = seems or _seen(measured, quality, wanted)
         elif likeness < limits[1]:
             doubts.insert(0, Message("fit_little_contrast", likeness=likeness))
-        if unfit and (labels := labels_of(prepared.native)):
+        if unfit and seems != CT and (labels := labels_of(prepared.native)):
             unfit.insert(0, Message("fit_label_map", labels=labels))
             seems = LABEL_MAP
         turn = turn_of(prepared.to_native)
