@@ -150,7 +150,7 @@ def test_words_of_a_modality_name_kinds_of_scans(modality, kinds):
 @pytest.mark.parametrize(
     ("slope", "seems"), [(0.1, "flair"), (0.25, "flair_or_t1_agent"), (0.35, "flair_or_t1_agent"), (0.5, "t1_agent")]
 )
-def test_flair_and_t1_with_agent_are_told_apart_only_where_the_measures_can(slope, seems):
+def test_flair_and_t1_with_agent_are_named_apart_only_where_the_measures_differ(slope, seems):
     measured = {"contrast": slope, "structure": 0.5, "overlap": 0.93}
     assert fit._seen(measured, AlignmentQuality(0.45, 0.6), {"t1"}) == seems
     assert "FLAIR" in fit.kind_name("flair_or_t1_agent") and "agent" in fit.kind_name("flair_or_t1_agent")
