@@ -121,14 +121,17 @@ SENTENCES = {
     ),
     "scan_does_not_fit": S(
         _("{name} does not fit {model}: {reason}"),
-        _("{models}. --force, or Examine Anyway in the panel, gives a result that is marked as NOT INTERPRETABLE."),
+        _("{models}. {force}."),
     ),
     "scan_does_not_fit_seems": S(
         _("{name} does not fit {model}: {reason}; it seems to be {kind}"),
-        _("{models}. --force, or Examine Anyway in the panel, gives a result that is marked as NOT INTERPRETABLE."),
+        _("{models}. {force}."),
     ),
+    "force_helps": _("--force, or Examine Anyway in the panel, gives a result that is marked as NOT INTERPRETABLE"),
+    "force_helps_not": _("--force does not help: the scan cannot be aligned to the template"),
     "fitting_models": _("Models that would fit: {models}"),
     "no_fitting_model": _("No installed model is for such scans"),
+    "scan_wanted": _("Give the scan itself"),
     "another_model": _("Choose a model of such scans"),
     "fit_header": _("the header of the scan says that it is {kind}, and the model is for {modality}"),
     "fit_ct": _("the values of the scan are those of a CT (Hounsfield units), and the model is for {modality}"),
@@ -145,6 +148,11 @@ SENTENCES = {
     "fit_uncorrelated": _(
         "the scan has nothing in common with the training images (correlation with the healthy mean {correlation:.2f})"
     ),
+    "fit_far": _(
+        "the scan shows something else than the training images (correlation with the healthy mean {correlation:.2f}, "
+        "intensity histogram distance {histogram:.3f})"
+    ),
+    "fit_label_map": _("the file looks like a label map, with {labels} different values, not like a scan"),
     "fit_synthetic_contrast": S(
         _(
             "the scan is not T1-weighted; the model has learned such contrasts from synthetic ones only, and its "
@@ -170,6 +178,8 @@ SENTENCES = {
     "kind_pd": _("a proton-density-weighted MR"),
     "kind_t2_or_pd": _("a T2- or proton-density-weighted MR"),
     "kind_flair": _("a FLAIR MR"),
+    "kind_flair_or_t1_agent": _("a FLAIR MR, or a T1-weighted MR with contrast agent"),
+    "kind_label_map": _("a label map"),
     "kind_ct": _("a CT"),
     "kind_other_part": _("a scan of another part of the body, or of a part of the head"),
     # Templates, as they are built and as model files hold them.

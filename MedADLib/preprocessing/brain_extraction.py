@@ -141,7 +141,7 @@ def brain_mask(
 
     Returns:
         The mask, bool, shape (Z, Y, X), on the volume's grid, and its origin as a message. If no brain is found, the
-        mask is the whole foreground, and the log has a warning.
+        mask is the whole foreground, which its origin says (``part_foreground``).
 
     Empty slices inside the scan are interpolated for the search, and are not in the mask.
 
@@ -171,11 +171,21 @@ def _brain_mask(
     try:
         found = _of_any_contrast(volume, progress, turn_of)
     except NoBrainError:
-        log.warning(Message("whole_foreground_examined", name=volume.name))
         return _outline(volume), Message("part_foreground")
     if found.agreement < LEAST_AGREEMENT:
         log.warning(Message("extraction_doubtful", name=volume.name, agreement=found.agreement))
     return found.mask, Message(PARTS[found.transfer], package=DEEPBET.replace("==", " "))
+
+
+def brain_or_foreground(volume: Volume) -> np.ndarray:
+    """Return the brain of a scan of a training or an evaluation, bool (Z, Y, X), see `brain_mask`.
+
+    If no brain is found, it is the whole foreground, and the log has a warning.
+    """
+    mask, how = brain_mask(volume)
+    if how.code == "part_foreground":
+        log.warning(Message("whole_foreground_examined", name=volume.name))
+    return mask
 
 
 def _of_any_contrast(

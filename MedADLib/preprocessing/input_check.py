@@ -185,10 +185,8 @@ def _sample(volume: Volume) -> Volume:
 def _value_doubts(volume: Volume, sampled: Volume, model: KnownModel | None, anything: bool) -> Iterator[Message]:
     """Yield doubts from the values of the scan."""
     sample = sampled.array
-    whole = sample.dtype.kind in "biu" or bool((sample == np.rint(sample)).all())
-    labels = np.unique(sample).size if whole else 0
-    if whole and labels <= MOST_LABELS and _equal_neighbours(volume.array, background_of(sample)) > EQUAL_NEIGHBOURS:
-        yield Message("scan_label_map", labels=int(labels))
+    if labels := _labels(volume, sample):
+        yield Message("scan_label_map", labels=labels)
         return
     if anything:
         # The check cannot tell which modality a model of any part of the body was trained on; only the run can.
@@ -198,6 +196,18 @@ def _value_doubts(volume: Volume, sampled: Volume, model: KnownModel | None, any
             yield Message("scan_ct_not_modality", model=model.name, modality=model.modality)
         else:
             yield Message("scan_ct")
+
+
+def labels_of(volume: Volume) -> int:
+    """Return how many different values a volume has that looks like a label map; 0 for a scan."""
+    return _labels(volume, _sample(volume).array)
+
+
+def _labels(volume: Volume, sample: np.ndarray) -> int:
+    whole = sample.dtype.kind in "biu" or bool((sample == np.rint(sample)).all())
+    labels = int(np.unique(sample).size) if whole else 0
+    few = 0 < labels <= MOST_LABELS
+    return labels if few and _equal_neighbours(volume.array, background_of(sample)) > EQUAL_NEIGHBOURS else 0
 
 
 def looks_like_ct(volume: Volume) -> bool:

@@ -27,7 +27,7 @@ EARLIER_WORDS = "unlike the model's training data"
 # Codes of the reasons of a scan that does not fit, and of one that fits doubtfully.
 UNFIT = (
     *("fit_header", "fit_ct", "fit_no_brain", "fit_not_aligned", "fit_part_missing", "fit_other_contrast"),
-    "fit_uncorrelated",
+    *("fit_uncorrelated", "fit_far", "fit_label_map"),
 )
 DOUBTS = (
     *("empty_slices_bridged", "head_turned", "fit_little_contrast", "out_of_distribution", "brain_overlap_low"),

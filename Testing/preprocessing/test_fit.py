@@ -14,6 +14,7 @@ from MedADLib.messages import Message
 from MedADLib.preprocessing import fit
 from MedADLib.preprocessing.fit import brain_measures, judged, kinds_of
 from MedADLib.preprocessing.registration import AlignmentQuality
+from MedADLib.preprocessing.slice_space import SliceSpace
 
 T1_MODEL = SimpleNamespace(name="t1", modality="T1-weighted MR of the brain", kind="3-D")
 OUTLINE = Message("part_outline")
@@ -160,3 +161,48 @@ def test_limits_follow_a_template_that_its_own_scans_resemble_less(space):
 )
 def test_words_of_a_modality_name_kinds_of_scans(modality, kinds):
     assert kinds_of(modality) == kinds
+
+
+@pytest.mark.parametrize(
+    ("slope", "seems"), [(0.1, "flair"), (0.25, "flair_or_t1_agent"), (0.35, "flair_or_t1_agent"), (0.5, "t1_agent")]
+)
+def test_flair_and_t1_with_agent_are_named_apart_only_where_the_measures_differ(slope, seems):
+    measured = {"contrast": slope, "structure": 0.5, "overlap": 0.93}
+    assert fit._seen(measured, AlignmentQuality(0.45, 0.6), {"t1"}) == seems
+    assert "FLAIR" in fit.kind_name("flair_or_t1_agent") and "agent" in fit.kind_name("flair_or_t1_agent")
+
+
+def test_a_label_map_is_named_as_such(space):
+    labels = np.where(space.mask, 1 + np.digitize(healthy(space, 0.0), (0.4, 0.6, 0.75)), 0)
+    inverse = np.where(space.mask, 1.05 - healthy(space), 0).astype(np.float32)
+    native = space.image.with_array(labels.astype(np.int16))
+    found = judged(prepared(space, inverse, native=native), OUTLINE, T1_MODEL)
+    assert (found.verdict, found.reasons[0].code, found.seems) == ("unfit", "fit_label_map", "label_map")
+    assert found.reasons[0].parameters["labels"] == 5
+    assert judged(prepared(space, healthy(space), native=native), OUTLINE, T1_MODEL).verdict == "fits"
+
+
+@pytest.mark.parametrize(
+    ("correlation", "histogram", "verdict"),
+    [
+        (0.33, 0.316, "unfit"), (0.49, 0.226, "unfit"),  # radiographs of chests in a model of brain slices
+        (0.53, 0.285, "doubtful"), (0.80, 0.165, "doubtful"), (0.45, 0.1, "doubtful"), (0.94, 0.02, "fits"),
+    ],
+)  # fmt: skip
+def test_another_organ_in_a_slice_is_unfit_if_both_measures_are_far(correlation, histogram, verdict):
+    limits = {"histogram": 0.052, "correlation": 0.893, "overlap": 0.93}
+    space = replace(SliceSpace.empty((32, 32)), limits=limits)
+    similarity = {"histogram": histogram, "correlation": correlation, "overlap": 1.0}
+    scan = SimpleNamespace(template=space, similarity=similarity, warnings=lambda: space.warnings(similarity))
+    found = judged(scan, Message("part_field_of_view"), SimpleNamespace(name="slices", modality="brain", kind="2-D"))
+    assert found.verdict == verdict
+    if verdict == "unfit":
+        assert found.reasons[0].code == "fit_far"
+
+
+def test_radiographs_with_pneumonia_stay_within_a_model_of_normal_chests():
+    limits = {"histogram": 0.201, "correlation": 0.5, "overlap": 0.93}
+    space = replace(SliceSpace.empty((32, 32)), limits=limits)
+    # The least similar one of 834.
+    assert not fit._far(space, {"correlation": 0.257, "histogram": 0.292, "overlap": 1.0})
+    assert not fit._uncorrelated(space, {"correlation": 0.257})
