@@ -16,7 +16,7 @@ import numpy as np
 
 from ..messages import Message
 from .input_check import KnownModel, Verdict, looks_like_ct
-from .registration import AlignmentQuality, is_upright, turn_of
+from .registration import POOR, AlignmentQuality, angle_of, rotation_of
 from .space import BRAIN, MARGIN
 
 if TYPE_CHECKING:
@@ -37,6 +37,8 @@ UNFIT_SHARE, LEAST_CORRELATION = 0.25, 0.3
 # Between the slopes of T2 (−0.3 or less), FLAIR (0.05 to 0.10) and T1 with contrast agent (0.23).
 INVERSE, FLAT = -0.1, 0.17
 LEAST_STRUCTURE, LEAST_OVERLAP = 0.2, 0.75
+# Degrees; a head that lies in a scanner is tilted by less.
+LARGEST_TILT = 40.0
 
 # Kinds of scans; `kind_name` has their words.
 KINDS = T1, T1_AGENT, T2, PD, T2_OR_PD, FLAIR, CT, OTHER_PART = (
@@ -141,9 +143,12 @@ def judged(prepared: PreparedScan, examined: Message, model: KnownModel, describ
             seems = seems or _seen(measured, quality, wanted)
         elif likeness < limits[1]:
             doubts.insert(0, Message("fit_little_contrast", likeness=likeness))
-        turn = turn_of(prepared.to_native)
-        if not is_upright(turn):
-            doubts.insert(0, Message("head_turned"))
+        angle = angle_of(rotation_of(prepared.to_native))
+        if angle > LARGEST_TILT:
+            # Turned heads have other alignments that are nearly as good, and only a good one is certain.
+            if quality.information < POOR and not unfit and not space.any_contrast:
+                unfit.append(Message("fit_not_aligned"))
+            doubts.insert(0, Message("head_turned", angle=angle))
     elif _uncorrelated(space, measured):
         unfit.append(Message("fit_uncorrelated", correlation=measured["correlation"]))
     if unfit:
