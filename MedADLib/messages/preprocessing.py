@@ -169,7 +169,7 @@ SENTENCES = {
         "{count} voxels are far brighter or darker than all around them; the run used the values around them instead"
     ),
     "head_turned": S(
-        _("the head is turned by 90° or 180° against the axes of its header; it was aligned in this position"),
+        _("the head is turned by {angle:.0f}° against the axes of its header; it was aligned in this position"),
         _("Check the orientation: if the header is wrong, so are left and right, and no sides are given."),
     ),
     "kind_t1": _("a T1-weighted MR"),

@@ -199,10 +199,11 @@ def _of_any_contrast(
     Raises:
         NoBrainError: If none finds a brain.
     """
-    found = _upright(volume, progress, turn_of, ("",))
+    known: dict[tuple[str, str], Extraction | None] = {}
+    found = _upright(volume, progress, turn_of, ("",), known)
     if found is None or found.agreement < LEAST_AGREEMENT:
         progress.update(0.1, Message("progress_other_contrast"))
-        other = _upright(volume, progress, turn_of, TRANSFERS)
+        other = _upright(volume, progress, turn_of, TRANSFERS, known)
         least = LEAST_OF_TRANSFERRED if found is None else max(LEAST_OF_TRANSFERRED, found.agreement)
         if other is not None and other.agreement > least:
             return other
@@ -216,9 +217,10 @@ def _upright(
     progress: Progress,
     turn_of: Callable[[Volume, np.ndarray], np.ndarray] | None,
     transfers: Sequence[str],
+    known: dict[tuple[str, str], Extraction | None],
 ) -> Extraction | None:
     """Extract the brain with the best of some transfers, the head turned upright first; None if there is no brain."""
-    found = _best(volume, progress, transfers)
+    found = _best(volume, progress, transfers, known)
     for _ in range(MOST_TURNS if turn_of is not None else 0):
         rough = approximate_brain(volume) if found is None else found.mask
         turn = np.eye(3) if rough is None else turn_of(volume, rough)
@@ -227,19 +229,28 @@ def _upright(
         back = np.eye(4)
         back[:3, :3] = turn.T
         volume = replace(volume, affine=back @ volume.affine)
-        found = _best(volume, progress, transfers)
+        found = _best(volume, progress, transfers, known)
     return found
 
 
-def _best(volume: Volume, progress: Progress, transfers: Sequence[str]) -> Extraction | None:
-    """Extract the brain with each of some transfers, and return the one of the highest agreement; None if none does."""
-    found = []
-    for transfer in transfers:
-        try:
-            found.append(_extract(volume, progress, transfer))
-        except NoBrainError:
-            continue
-    return max(found, key=lambda one: one.agreement, default=None)
+def _best(
+    volume: Volume,
+    progress: Progress,
+    transfers: Sequence[str],
+    known: dict[tuple[str, str], Extraction | None],
+) -> Extraction | None:
+    """Extract the brain with each of some transfers, and return the one of the highest agreement; None if none does.
+
+    `known` keeps the extractions by orientation and transfer: a turn that is taken back costs nothing.
+    """
+    for key in ((orientation(volume), transfer) for transfer in transfers):
+        if key not in known:
+            try:
+                known[key] = _extract(volume, progress, key[1])
+            except NoBrainError:
+                known[key] = None
+    found = [known[orientation(volume), transfer] for transfer in transfers]
+    return max((one for one in found if one is not None), key=lambda one: one.agreement, default=None)
 
 
 def approximate_brain(volume: Volume) -> np.ndarray | None:

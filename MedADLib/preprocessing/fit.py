@@ -16,7 +16,7 @@ import numpy as np
 
 from ..messages import Message
 from .input_check import KnownModel, Verdict, labels_of, looks_like_ct
-from .registration import AlignmentQuality, is_upright, turn_of
+from .registration import POOR, AlignmentQuality, angle_of, rotation_of
 from .space import BRAIN, MARGIN
 
 if TYPE_CHECKING:
@@ -43,6 +43,8 @@ FAR_SHARE, FAR_TIMES = 0.53, 4.0
 # voxels, of T1 with contrast agent 0.23. Between the last two limits the measures do not tell FLAIR from T1 with agent.
 INVERSE, FLAT, STEEP = -0.1, 0.17, 0.4
 LEAST_STRUCTURE, LEAST_OVERLAP = 0.2, 0.75
+# Degrees; a head that lies in a scanner is tilted by less.
+LARGEST_TILT = 40.0
 
 # Kinds of scans; `kind_name` has their words.
 KINDS = T1, T1_AGENT, T2, PD, T2_OR_PD, FLAIR, FLAIR_OR_AGENT, CT, OTHER_PART, LABEL_MAP = (
@@ -146,7 +148,7 @@ def judged(prepared: PreparedScan, examined: Message, model: KnownModel, describ
         elif likeness < limits[0]:
             kind = _seen(measured, quality, wanted)
             # A part that is aligned to the whole template resembles it little, as a scan with contrast agent does.
-            if measured["overlap"] < space.limits["overlap"] and kind in ("", T1_AGENT, OTHER_PART):
+            if measured["overlap"] < space.limits["overlap"] and kind in ("", T1_AGENT, FLAIR_OR_AGENT, OTHER_PART):
                 kind = OTHER_PART
                 facts = {"overlap": measured["overlap"], "limit": space.limits["overlap"]}
                 unfit.append(Message("fit_part_missing", **facts))
@@ -159,9 +161,12 @@ def judged(prepared: PreparedScan, examined: Message, model: KnownModel, describ
         if unfit and seems != CT and (labels := labels_of(prepared.native)):
             unfit.insert(0, Message("fit_label_map", labels=labels))
             seems = LABEL_MAP
-        turn = turn_of(prepared.to_native)
-        if not is_upright(turn):
-            doubts.insert(0, Message("head_turned"))
+        angle = angle_of(rotation_of(prepared.to_native))
+        if angle > LARGEST_TILT:
+            # Turned heads have other alignments that are nearly as good, and only a good one is certain.
+            if quality.information < POOR and not unfit and not space.any_contrast:
+                unfit.append(Message("fit_not_aligned"))
+            doubts.insert(0, Message("head_turned", angle=angle))
     elif _uncorrelated(space, measured):
         unfit.append(Message("fit_uncorrelated", correlation=measured["correlation"]))
     elif _far(space, measured):

@@ -37,6 +37,12 @@ BINS = 16
 # The best unaligned start with a turned head holds at most 0.46 of the mutual information of a right alignment, in all
 # scans at hand, and at least 1.04 of that of an alignment of a turned head from the upright start.
 SUSPICIOUS, STARTS, CLEARLY_BETTER = 0.7, 2, 1.1
+# Right alignments of T1 brains hold 0.47 or more of the entropy of the template, wrong ones of turned heads at most
+# 0.35. Below this share, heads that are turned by other angles are searched: each of `TURNS` with each combination of
+# these angles about x, y and z, which is no farther than about 25 degrees from any rotation.
+POOR, TILTS = 0.4, (-30.0, 0.0, 30.0)
+# The best ones that differ by so many degrees are moved to their maximum of mutual information.
+CANDIDATES, APART, EVALUATIONS = 8, 40.0, 200
 # In all scans at hand, alignments of brains of any contrast hold 0.31 or more of the entropy of the template and are
 # distinct by 0.52 or more; those of other parts of the body hold 0.16 or less and are distinct by 0.07 or less.
 LEAST_INFORMATION, LEAST_DISTINCT = 0.25, 0.2
@@ -140,7 +146,8 @@ def affine_to_native(
 
     Mutual information (Mattes et al. 2003) tolerates another contrast. All voxels of the template's mask are used,
     on coarse grids, so the result is the same in every run. Where a head that is turned by 90° or 180° about its axes
-    may match better, the best of these starts are aligned too. `alignment_quality` tells whether the result is one.
+    may match better, the best of these starts are aligned too, and where the result is still poor, the best of the
+    other rotations. `alignment_quality` tells whether the result is an alignment.
 
     Args:
         template: The template's mean image.
@@ -162,12 +169,67 @@ def affine_to_native(
     known = pair.information(_matrix(upright))
     starts = [_start(template, template_mask, native, native_mask, turn) for turn in TURNS[1:]]
     values = [pair.information(_matrix(start)) for start in starts]
-    if max(values) <= SUSPICIOUS * known:
-        return _matrix(upright)
-    tried = [_refined(pair, starts[number], progress) for number in np.argsort(values)[::-1][:STARTS]]
-    best = max(tried, key=lambda transform: pair.information(_matrix(transform)))
+    found = [upright]
+    if max(values) > SUSPICIOUS * known:
+        found += [_refined(pair, starts[number], progress) for number in np.argsort(values)[::-1][:STARTS]]
+    most = max(pair.information(_matrix(transform)) for transform in found)
+    if most < POOR * pair.entropy():
+        centre = template.ras_from_voxels(_centre(template_mask)[None])[0]
+        begin = _matrix(_start(template, template_mask, native, native_mask))
+        for turn, shift in _searched(pair, begin, centre, SUSPICIOUS * most)[:STARTS]:
+            start = _start(template, template_mask, native, native_mask, turn, shift)
+            found.append(_refined(pair, start, progress))
+    best = max(found, key=lambda transform: pair.information(_matrix(transform)))
     # A round phantom looks the same from several sides: it stays upright.
     return _matrix(best if pair.information(_matrix(best)) > CLEARLY_BETTER * known else upright)
+
+
+def _searched(pair: _Pair, start: np.ndarray, centre: np.ndarray, least: float) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Search rotations of a head by any angle; takes a few seconds.
+
+    Args:
+        pair: The template and the scan.
+        start: 4×4 matrix of the upright start, from template RAS mm to scan RAS mm.
+        centre: The centre of the template, RAS mm.
+        least: The mutual information that the best position must exceed.
+
+    Returns:
+        Rotations of the template about its centre, 3×3, and shifts of it in scan RAS mm, the best ones first; empty if
+        none is good enough.
+    """
+    from scipy.optimize import minimize
+    from scipy.spatial.transform import Rotation
+
+    tilts = Rotation.from_euler("xyz", list(product(TILTS, repeat=3)), degrees=True)
+    turns = np.concatenate([tilts.as_matrix() @ turn for turn in TURNS])
+
+    def placed(turn: np.ndarray, shift: np.ndarray) -> np.ndarray:
+        about, moved = np.eye(4), np.eye(4)
+        about[:3, :3], about[:3, 3], moved[:3, 3] = turn, centre - turn @ centre, shift
+        return moved @ start @ about
+
+    values = [pair.information(placed(turn, np.zeros(3))) for turn in turns]
+    chosen: list[np.ndarray] = []
+    for number in np.argsort(values)[::-1]:
+        if all(angle_of(turns[number] @ other.T) > APART for other in chosen):
+            chosen.append(turns[number])
+        if len(chosen) == CANDIDATES:
+            break
+    found = []
+    for turn in chosen:
+
+        def position(values: np.ndarray, turn: np.ndarray = turn) -> tuple[np.ndarray, np.ndarray]:
+            return Rotation.from_rotvec(values[:3]).as_matrix() @ turn, UNIT_MM * values[3:]
+
+        moved = minimize(
+            lambda values, position=position: -pair.information(placed(*position(values))),
+            np.zeros(6),
+            method="Powell",
+            options={"maxfev": EVALUATIONS, "direc": np.diag([0.2] * 3 + [0.1] * 3)},
+        )
+        found.append((-float(moved.fun), position(moved.x)))
+    found.sort(key=lambda one: -one[0])
+    return [position for value, position in found if value > least]
 
 
 @dataclass(frozen=True)
@@ -225,15 +287,15 @@ def best_turn(template: Volume, template_mask: np.ndarray, native: Volume, nativ
     return TURNS[best if values[best] > CLEARLY_BETTER * values[0] else 0]
 
 
-def turn_of(matrix: np.ndarray) -> np.ndarray:
-    """Return which of `TURNS`, 3×3, is closest to the rotation of a 4×4 affine; the identity for an upright head."""
+def rotation_of(matrix: np.ndarray) -> np.ndarray:
+    """Return the rotation, 3×3, that is closest to a 4×4 affine."""
     left, _, right = np.linalg.svd(matrix[:3, :3])
-    return max(TURNS, key=lambda turn: float(np.trace(turn.T @ (left @ right))))
+    return left @ right
 
 
-def is_upright(turn: np.ndarray) -> bool:
-    """Return whether one of `TURNS` is the identity."""
-    return bool((turn == TURNS[0]).all())
+def angle_of(rotation: np.ndarray) -> float:
+    """Return the angle of a rotation, 3×3, in degrees, 0 to 180."""
+    return float(np.degrees(np.arccos(np.clip((np.trace(rotation) - 1) / 2, -1, 1))))
 
 
 @dataclass(frozen=True, eq=False)
@@ -424,6 +486,7 @@ def _start(
     native: Volume,
     native_mask: np.ndarray,
     turn: np.ndarray = TURNS[0],
+    shift: np.ndarray | float = 0.0,
 ) -> sitk.AffineTransform:
     """Return the initial transform: equal centres of mass, one scale from both brain volumes; units of `UNIT_MM`.
 
@@ -433,6 +496,7 @@ def _start(
         native: The scan.
         native_mask: The scan's brain, bool (Z, Y, X).
         turn: Rotation of the template about its centre in RAS coordinates, 3×3.
+        shift: Of the template from the centre of the scan, RAS mm.
     """
     import SimpleITK as sitk
 
@@ -444,7 +508,7 @@ def _start(
     transform = sitk.AffineTransform(3)
     transform.SetCenter((lps @ fixed_centre / UNIT_MM).tolist())
     transform.SetMatrix((lps @ turn @ lps * scale).ravel().tolist())
-    transform.SetTranslation((lps @ (moving_centre - fixed_centre) / UNIT_MM).tolist())
+    transform.SetTranslation((lps @ (moving_centre + shift - fixed_centre) / UNIT_MM).tolist())
     return transform
 
 

@@ -247,6 +247,14 @@ def test_a_brain_that_both_networks_see_is_extracted_once(monkeypatch, caplog):
     assert how.code == "part_extraction" and not caplog.records
 
 
+def test_no_extraction_is_repeated_for_a_turn_that_is_taken_back(monkeypatch):
+    _, asked = answers(monkeypatch)
+    monkeypatch.setattr(brain_extraction, "approximate_brain", lambda volume: np.ones(volume.array.shape, bool))
+    _, how = brain_mask(head()[0], turn_of=lambda volume, rough: np.diag([-1.0, -1.0, 1.0]))
+    assert how.code == "part_foreground"
+    assert sorted(asked) == ["", "", "folded", "folded", "inverted", "inverted"]
+
+
 def test_in_another_contrast_the_intensities_on_which_the_networks_agree_most_count(monkeypatch, caplog):
     for first in ({"scanned": 0.9}, {}):
         masks, _ = answers(monkeypatch, **first, inverted=0.96, folded=0.98)

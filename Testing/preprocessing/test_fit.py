@@ -100,6 +100,11 @@ def test_weak_contrast_and_a_turned_head_are_doubtful(space):
     quarter[:2, :2] = [[0, -1], [1, 0]]
     found = judged(prepared(space, image, to_native=quarter), OUTLINE, T1_MODEL)
     assert found.verdict == "doubtful" and found.reasons[0].code == "head_turned"
+    assert found.reasons[0].parameters["angle"] == pytest.approx(90)
+    poor = AlignmentQuality(0.35, 0.5)
+    found = judged(prepared(space, image, to_native=quarter, quality=poor), OUTLINE, T1_MODEL)
+    assert found.verdict == "unfit" and found.reasons[0].code == "fit_not_aligned"
+    assert judged(prepared(space, image, quality=poor), OUTLINE, T1_MODEL).verdict == "fits"
 
 
 def test_a_part_of_a_brain_is_called_a_part_and_no_other_contrast(space):

@@ -1,9 +1,10 @@
-"""Heads that are turned by quarter turns are aligned; alignments of something else are known as failed."""
+"""Heads that are turned by any angle are aligned; alignments of something else are known as failed."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.spatial.transform import Rotation
 from support.source_code import ROOT
 
 from MedADLib import load_model
@@ -11,9 +12,9 @@ from MedADLib.preprocessing.registration import (
     TURNS,
     affine_to_native,
     alignment_quality,
+    angle_of,
     best_turn,
-    is_upright,
-    turn_of,
+    rotation_of,
 )
 from MedADLib.volume import Volume
 
@@ -39,9 +40,9 @@ def upright(space, scan) -> np.ndarray:
     return affine_to_native(space.image, space.mask, *scan)
 
 
-def turned(volume: Volume, number: int) -> tuple[Volume, np.ndarray]:
+def turned(volume: Volume, turn: np.ndarray) -> tuple[Volume, np.ndarray]:
     matrix = np.eye(4)
-    matrix[:3, :3] = TURNS[number]
+    matrix[:3, :3] = turn
     return Volume(volume.array, matrix @ volume.affine, "turned"), matrix
 
 
@@ -51,18 +52,27 @@ def error_mm(space, found: np.ndarray, known: np.ndarray) -> float:
 
 
 def test_there_are_24_different_rotations_the_identity_first():
-    assert len({turn.tobytes() for turn in TURNS}) == 24 and is_upright(TURNS[0])
+    assert len({turn.tobytes() for turn in TURNS}) == 24 and (TURNS[0] == np.eye(3)).all()
     assert all(np.linalg.det(turn) == pytest.approx(1) for turn in TURNS)
 
 
 @pytest.mark.parametrize("number", [1, 20, 23])
 def test_a_turned_head_is_aligned_as_the_upright_one(space, scan, upright, number):
     volume, mask = scan
-    other, matrix = turned(volume, number)
+    other, matrix = turned(volume, TURNS[number])
     found = affine_to_native(space.image, space.mask, other, mask)
     assert error_mm(space, found, matrix @ upright) < 1
-    assert (turn_of(found) == TURNS[number]).all() and is_upright(turn_of(upright))
+    assert angle_of(rotation_of(found)) == pytest.approx(angle_of(TURNS[number]), abs=3)
+    assert angle_of(rotation_of(upright)) < 3
     assert (best_turn(space.image, space.mask, other, mask) == TURNS[number]).all()
+    assert not alignment_quality(space.image, space.mask, other, mask, found).failed
+
+
+def test_a_head_between_two_quarter_turns_is_aligned_too(space, scan, upright):
+    volume, mask = scan
+    other, matrix = turned(volume, Rotation.from_euler("xyz", (45, 0, 60), degrees=True).as_matrix())
+    found = affine_to_native(space.image, space.mask, other, mask)
+    assert error_mm(space, found, matrix @ upright) < 2
     assert not alignment_quality(space.image, space.mask, other, mask, found).failed
 
 

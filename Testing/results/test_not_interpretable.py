@@ -72,7 +72,7 @@ def test_a_record_without_p_values_comes_back(unfit):
 
 
 def test_a_doubt_stands_above_the_verdict(tmp_path):
-    detection = detection_of("doubtful", Message("head_turned"), "something else")
+    detection = detection_of("doubtful", Message("head_turned", angle=90.0), "something else")
     line = doubt(detection)
     assert line.startswith("DOUBTFUL: the head is turned") and detection.interpretable
     texts = page_texts(detection, tmp_path / "a.png")
@@ -114,7 +114,7 @@ def test_the_browser_view_gives_no_number_of_healthy_scans(unfit):
 def test_the_doubt_covers_no_other_text(tmp_path, monkeypatch):
     figures, save = [], Figure.savefig
     monkeypatch.setattr(Figure, "savefig", lambda own, *parts, **kept: (figures.append(own), save(own, *parts, **kept)))
-    figure.draw(detection_of("doubtful", Message("head_turned")), tmp_path / "a.png")
+    figure.draw(detection_of("doubtful", Message("head_turned", angle=90.0)), tmp_path / "a.png")
     boxes = {text.get_text(): text.get_window_extent() for text in figures[0].findobj(Text) if text.get_text()}
     line = next(text for text in boxes if text.startswith("DOUBTFUL"))
     assert [text for text, box in boxes.items() if text != line and box.overlaps(boxes[line])] == []
