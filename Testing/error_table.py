@@ -41,6 +41,7 @@ COMPUTED_WARNINGS = {
 WARNING_FUNCTIONS = {
     "preprocessing/fit.py": {"judged"},
     "preprocessing/space.py": {"similarity_warnings"},
+    "preprocessing/empty_slices.py": {"_messages"},
     "detection.py": {"detect", "_method", "_whole_foreground", "_wrong_voxels"},
     "runtime/device.py": {"run_on"},
     "dataset/checks.py": {"_atypical_scans", "_atypical_geometry", "_atypical_intensities"},

@@ -120,7 +120,7 @@ def test_a_part_of_a_brain_is_called_a_part_and_no_other_contrast(space):
             found = judged(prepared(space, values, similarity=similarity), OUTLINE, T1_MODEL)
             missing = overlap < space.limits["overlap"] and reason == "fit_part_missing"
             assert found.verdict == "unfit" and found.reasons[0].code == (reason if missing else "fit_other_contrast")
-            assert found.seems == (seems if missing or seems == "flair" else "t1_agent")
+            assert found.seems == (seems if missing or seems == "flair" else "flair_or_t1_agent")
 
 
 def test_no_brain_and_hounsfield_units_are_unfit(space):
