@@ -163,8 +163,8 @@ class SyntheticRestoration(SliceNetwork):
         from scipy.ndimage import binary_dilation, gaussian_filter
 
         usual, least = np.quantile(degree[mask], (0.5, 1 - MOST_ERASED)) if mask.any() else (0.0, 0.0)
-        unusual = min(TIMES_USUAL * usual, SURE)
-        erased = binary_dilation(degree > max(self.parameters.erase, unusual, least)) & mask
+        limit = min(TIMES_USUAL * usual, SURE)
+        erased = binary_dilation(degree > max(self.parameters.erase, limit, least)) & mask
         if not erased.any():
             return restored
         mean = healthy[0].numpy()
