@@ -554,3 +554,12 @@ def test_lesions_in_scans_of_another_scanner_are_those_of_the_table():
 
 def shipped_models() -> set[str]:
     return {path.stem for path in (ROOT / "Resources" / "models").glob("*.medad")}
+
+
+def test_the_sharpness_in_scans_of_another_scanner_is_that_of_the_table():
+    with open(FOLDER / "ixi-restorations.tsv", newline="", encoding="utf-8") as handle:
+        rows = [row for row in csv.DictReader(handle, delimiter="\t") if row["scans"] == "all"]
+    energies = [float(row[f"gradient energy {axis}"]) for row in rows for axis in "zyx"]
+    noise = [f"{float(row['PSNR dB']):.1f}" for row in rows]
+    assert f"keeps {min(energies):.2f} to {max(energies):.2f} of the gradient energy" in WORDS
+    assert f"by {noise[0]}, {noise[1]} and {noise[2]} dB PSNR" in WORDS
