@@ -247,7 +247,9 @@ class Judgement:
             return UnfitError("alignment_failed", name=name, model=self.model, **facts)
         if force:
             return None
+        helps = Message("force_helps" if quality is None or not quality.failed else "force_helps_not")
         facts = {"name": name, "model": self.model, "reason": fit.reasons[0], "models": _models_for(fit.seems)}
+        facts |= {"force": helps}
         if fit.seems:
             return UnfitError("scan_does_not_fit_seems", kind=kind_name(fit.seems), **facts)
         return UnfitError("scan_does_not_fit", **facts)
@@ -379,7 +381,10 @@ def detect(
         reference.count,
         reference,
         provenance,
-        (*known_scan(volume, model), *fit.reasons, *_wrong_voxels(volume, prepared), *level_warning, *speed, *notes),
+        (
+            *(*known_scan(volume, model), *fit.reasons, *_whole_foreground(judgement)),
+            *(*_wrong_voxels(volume, prepared), *level_warning, *speed, *notes),
+        ),
     )
 
 
@@ -414,9 +419,11 @@ def _models_for(kind: str) -> Message:
     from .modelfile.store import list_models
     from .preprocessing.fit import kinds_of
 
+    if kind == "label_map":
+        return Message("scan_wanted")
     if not kind or kind == "other_part":
         return Message("another_model")
-    wanted = {"t2", "pd"} if kind == "t2_or_pd" else {kind}
+    wanted = {"t2_or_pd": {"t2", "pd"}, "flair_or_t1_agent": {"flair", "t1_agent"}}.get(kind, {kind})
     names = [one.name for one in list_models() if not one.error and kinds_of(one.modality) & wanted]
     return Message("fitting_models", models=", ".join(names)) if names else Message("no_fitting_model")
 
@@ -427,6 +434,12 @@ def known_scan(volume: Volume, model: Model) -> list[Message]:
 
     part = part_of(volume, model.training)
     return [Message(KNOWN[part], model=model.name)] if part else []
+
+
+def _whole_foreground(judgement: Judgement) -> list[Message]:
+    """Return a warning if no brain was found; one of results only, because a run refuses such a scan."""
+    name = judgement.prepared.native.name
+    return [Message("whole_foreground_examined", name=name)] if judgement.how.code == "part_foreground" else []
 
 
 def _wrong_voxels(volume: Volume, prepared: PreparedScan) -> list[Message]:

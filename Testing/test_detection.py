@@ -15,6 +15,7 @@ from MedADLib.errors import Cancelled, InputError, UnfitError
 from MedADLib.io.reading import read_image
 from MedADLib.messages import Message
 from MedADLib.methods.latent_restoration import LatentRestoration
+from MedADLib.preprocessing.registration import AlignmentQuality
 from MedADLib.results.reading import reopen, stored_results
 from MedADLib.results.text import part_name
 from MedADLib.results.writing import write_detection
@@ -239,6 +240,17 @@ def test_an_inverted_contrast_is_refused_and_forced_it_is_not_interpretable(atla
         assert line.split("\t")[5:7] == ["n/a", "n/a"]
     again = reopen(*stored_results(tmp_path))
     assert not again.interpretable and np.isnan(again.p_value) and len(again.regions) == len(detection.regions)
+
+
+def test_force_is_offered_only_where_it_gives_a_result(atlas):
+    volume, mask = head(31)
+    inverted = volume.with_array(np.where(mask, np.maximum(1400 - volume.array, 1), 0).astype(np.float32))
+    judgement = judge(inverted, atlas)
+    assert "--force, or" in str(judgement.refusal()) and judgement.refusal(force=True) is None
+    lost = replace(judgement, prepared=replace(judgement.prepared, quality=AlignmentQuality(0.0, 0.0)))
+    assert "does not help" in str(lost.refusal())
+    assert lost.refusal().parameters["force"].code == "force_helps_not"
+    assert lost.refusal(force=True).code == "alignment_failed"
 
 
 def test_the_fit_before_a_run_is_that_of_the_run(atlas, sick, found):

@@ -30,11 +30,12 @@ def model():
         ("stroke_cstar/T2.nii.gz", "unfit", "t2_or_pd"),
         ("stroke_cstar/FLAIR.nii.gz", "unfit", "flair"),
         ("stroke_t2_rorden/T2.nii.gz", "unfit", "t2_or_pd"),
-        ("tumour_pyradiomics/brain1_image.nrrd", "unfit", "t1_agent"),
+        ("tumour_pyradiomics/brain1_image.nrrd", "unfit", "flair_or_t1_agent"),
         ("dicom_mr_papaya", "unfit", "pd"),
         ("body_totalsegmentator/example_ct.nii.gz", "unfit", "ct"),
         ("body_totalsegmentator/example_mr_sm.nii.gz", "unfit", "other_part"),
         ("healthy_t1_ixi_2mm/IXI039-HH-1261-T1_ds.nii.gz", "fits", ""),
+        ("healthy_t1_ixi_2mm/IXI039-HH-1261-T1_ds_DLMUSE.nii.gz", "unfit", "label_map"),
     ],
 )
 def test_each_scan_is_judged_rightly(data_dir, model, path, verdict, seems):

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 from .reading_arguments import add_reading_arguments, reading_options
 
 if TYPE_CHECKING:
+    from ..messages import Message
     from ..preprocessing.fit import Fit
     from ..runtime.progress import Progress
+    from .console import Console
 
 COLUMNS = ("scan", "verdict", "seems", "likeness", "structure", "contrast", "alignment", "correlation", "histogram")
 MEASURES = (*COLUMNS[3:], "overlap")
@@ -37,8 +39,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_reading_arguments(parser, "They hold for all scans.")
 
 
-def run(args: argparse.Namespace, progress: Progress) -> int:
+def run(args: argparse.Namespace, console: Console, progress: Progress) -> int:
     """Judge the scans and print a line for each; a scan that cannot be read has the verdict ``error``.
+
+    Each scan is also an event ``result`` with ``scan``, ``verdict``, ``seems``, ``measured`` and ``reasons``, each with
+    ``message``, ``code`` and ``parameters``; that of a scan that cannot be read is the error.
 
     Returns:
         1 if a scan cannot be read, else 4 if one does not fit, else 0.
@@ -49,30 +54,35 @@ def run(args: argparse.Namespace, progress: Progress) -> int:
     from ..detection import fit_of
     from ..errors import InputError
     from ..io.sources import named_scan
-    from ..messages import visible
+    from ..messages import as_json, visible
     from ..modelfile.model import load_model
+    from ..preprocessing.fit import Fit
     from ..runtime.tables import table_text
     from .main import UNFIT_CODE
 
     options = reading_options(args)
     model = (args.load_model or load_model)(args.model)
-    print(table_text((*COLUMNS, MEASURES[-1], "reason"), ()).rstrip("\n"))
+    if not args.json_log:
+        print(table_text((*COLUMNS, MEASURES[-1], "reason"), ()).rstrip("\n"))
     verdicts = set()
     for path in args.inputs:
         try:
             source = named_scan(path, options)
-            fit = fit_of(source.read(), model, progress=progress)
-            cells, sentences = _cells(source.name, fit), fit.reasons
+            name, fit = source.name, fit_of(source.read(), model, progress=progress)
+            verdict, reasons = fit.verdict, fit.reasons
         except InputError as error:
-            cells, sentences = [str(path), "error", "", *[""] * len(MEASURES), error.code], [str(error)]
-        verdicts.add(cells[1])
-        print(table_text(cells, ()).rstrip("\n"), flush=True)
-        for sentence in sentences:
-            print(visible(f"medad: {path.name}: {sentence}"), file=sys.stderr, flush=True)
+            name, verdict, fit, reasons = str(path), "error", Fit(), (error.message,)
+        verdicts.add(verdict)
+        coded = [{"message": str(reason), **(as_json(reason) or {})} for reason in reasons]
+        console.result_event(scan=name, **fit.as_json() | {"verdict": verdict}, reasons=coded)
+        if not args.json_log:
+            print(table_text(_cells(name, verdict, fit, reasons), ()).rstrip("\n"), flush=True)
+        for reason in reasons:
+            print(visible(f"medad: {path.name}: {reason}"), file=sys.stderr, flush=True)
     return 1 if "error" in verdicts else UNFIT_CODE if "unfit" in verdicts else 0
 
 
-def _cells(name: str, fit: Fit) -> list[str]:
+def _cells(name: str, verdict: str, fit: Fit, reasons: tuple[Message, ...]) -> list[str]:
     """Return the cells of a scan."""
     numbers = (f"{fit.measured[key]:.3f}" if key in fit.measured else "" for key in MEASURES)
-    return [name, fit.verdict, fit.seems, *numbers, fit.reasons[0].code if fit.reasons else ""]
+    return [name, verdict, fit.seems, *numbers, reasons[0].code if reasons else ""]

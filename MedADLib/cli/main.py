@@ -50,7 +50,7 @@ Examples:
   medad COMMAND --help    (options and examples of a command)"""
 UNFIT_CODE = 4
 # Commands that write their results through the console; the others print them.
-WITH_CONSOLE = ("detect", "models", "evaluate")
+WITH_CONSOLE = ("detect", "check", "models", "evaluate")
 # Commands that read scans, in a child process.
 READ_FILES = ("detect", "check", "evaluate", "train", "calibrate", "sweep", "compare", "view")
 

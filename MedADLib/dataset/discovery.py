@@ -17,6 +17,7 @@ from pathlib import Path
 
 from ..errors import InputError
 from ..io.dicom import DicomTags, is_series, most_frequent_tags, tags_of
+from ..io.headers import is_special
 from ..io.images import ARRAYS, RASTERS, is_dicom, place_names, places_in
 from ..io.reading_options import AS_THE_HEADER_SAYS, ReadingOptions
 from ..io.sources import Source, own_name
@@ -112,8 +113,8 @@ def find_scans(
     """Find the scans of a folder and its subfolders.
 
     Volumes are NIfTI, NRRD and MHA files, and folders of one DICOM series. Without volumes, every PNG, JPEG and DICOM
-    file and every image of an NPZ file is a scan. Hidden files, the work folders of trainings and
-    folders of the name ``derivatives`` are left out; links to folders are followed.
+    file and every image of an NPZ file is a scan. Hidden files, the work folders of trainings and folders of the name
+    ``derivatives``, in capitals or not, are left out; links are followed, and each scan counts once.
 
     Args:
         folder: Folder with the scans, or one NPZ file.
@@ -173,12 +174,14 @@ def _files(folder: Path, only: str | None) -> dict[Path, DicomTags | None]:
     """Find image files (with None) and DICOM files or folders (with tags), in an order independent of the disk."""
     found: dict[Path, DicomTags | None] = {}
     derived: list[str] = []
+    # The files themselves of each scan, wherever links to them are.
+    own: dict[Path, frozenset[str]] = {}
     for place, folders, names in _walk(folder):
         if WORK in names:
             folders.clear()
             continue
-        derived += [os.path.join(place, name) for name in folders if name == DERIVED]
-        folders[:] = sorted(name for name in folders if not name.startswith(".") and name != DERIVED)
+        derived += [os.path.join(place, name) for name in folders if name.lower() == DERIVED]
+        folders[:] = sorted(name for name in folders if not name.startswith(".") and name.lower() != DERIVED)
         # Files with a leading dot are not scans: macOS writes them beside copied files.
         paths = [Path(place, name) for name in sorted(names) if not name.startswith(".")]
         paths = [path for path in paths if (only is None or fnmatch(path.name, only)) and _exists(path)]
@@ -186,15 +189,40 @@ def _files(folder: Path, only: str | None) -> dict[Path, DicomTags | None]:
         headers = {path.stem for path in paths if path.suffix.lower() == ".hdr"}
         paths = [path for path in paths if path.suffix.lower() != ".img" or path.stem not in headers]
         known = (*IMAGE_SUFFIXES, *RASTERS, ARRAYS)
-        found |= {path: None for path in paths if path.name.lower().endswith(known)}
+        images = {path: None for path in paths if path.name.lower().endswith(known)}
         others = [path for path in paths if not path.name.lower().endswith(known) and path.name.upper() != "DICOMDIR"]
         others = [path for path in others if DICOM_NAMES.fullmatch(path.name) and is_dicom(path)]
         dicom = {path: tags_of(path) for path in others}
         tags = list(dicom.values())
-        found |= {Path(place): most_frequent_tags(tags)} if is_series(tags) else dicom
+        if is_series(tags):
+            own[Path(place)] = frozenset(map(os.path.realpath, dicom))
+            images[Path(place)] = most_frequent_tags(tags)
+        else:
+            images |= dicom
+        own |= {path: frozenset([os.path.realpath(path)]) for path in images if path not in own}
+        found |= images
     for name in sorted(derived):
         log.warning(Message("derivatives_left_out", folder=name))
-    return dict(sorted(found.items()))
+    return {path: found[path] for path in sorted(_each_once(folder, own))}
+
+
+def _each_once(folder: Path, own: Mapping[Path, frozenset[str]]) -> list[Path]:
+    """Leave out scans that links show again, with a warning; the scan itself goes before a link to it.
+
+    Args:
+        folder: The folder of all.
+        own: The real paths of the files of each scan.
+    """
+    kept: dict[frozenset[str], Path] = {}
+    root = os.path.realpath(folder)
+
+    def is_linked(path: Path) -> bool:
+        return os.path.realpath(path) != os.path.join(root, path.relative_to(folder))
+
+    for path in sorted(own, key=lambda path: (is_linked(path), path)):
+        if kept.setdefault(own[path], path) is not path:
+            log.warning(Message("link_left_out", path=str(path)))
+    return list(kept.values())
 
 
 def _walk(root: Path) -> Iterator[tuple[str, list[str], list[str]]]:
@@ -219,11 +247,14 @@ def _walk(root: Path) -> Iterator[tuple[str, list[str], list[str]]]:
 
 
 def _exists(path: Path) -> bool:
-    """Return whether a file exists, and warn of a link to nothing or to itself."""
-    if os.path.exists(path):
-        return True
-    log.warning(Message("link_left_out", path=str(path)))
-    return False
+    """Return whether a file exists; warn of a link to nothing or to itself, and of a pipe or a device."""
+    if not os.path.exists(path):
+        log.warning(Message("link_left_out", path=str(path)))
+        return False
+    if is_special(path):
+        log.warning(Message("special_left_out", path=str(path)))
+        return False
+    return True
 
 
 def _is_inside(path: str, folder: Path) -> bool:

@@ -29,7 +29,8 @@ from ..runtime.tables import write_table
 from ..scoring.metrics import LEVEL, ROUNDS, Curve, intervals
 from ..training.reference_model import kept_split, names_by_fingerprint
 from . import lesion_cases
-from .detectors import SEED, Detector, detectors
+from .contrast_cases import ContrastCases, alignment_rows, contrast_case_names
+from .detectors import SEED, Detector, Kept, detectors, is_any_contrast, pooled_map, template_identity
 from .image_cases import LabelledImage, abnormal_scans, held_out, labelled_images, refuse_both
 from .judgement import variants
 from .stored_cases import StoredCase
@@ -83,13 +84,15 @@ class Comparison:
         unseen: Whether to simulate the two families that no training imitates too, at one place.
         seed: Random seed of the lesions or of the bootstrap.
         brighten: Standard intensity to add to simulated lesions.
+        contrast: Contrast to simulate from the T1 scans, see `contrast_cases`; None for the scans themselves.
+        only_real: Whether to compare on the real scans only, without healthy scans.
         device: Device of the detectors.
         real: Files of real scans and of their lesion masks, which have a table of their own.
         reading: What the user says about the scans beyond their headers.
     """
 
     models: Sequence[str]
-    healthy: Path
+    healthy: Path | None
     output: Path
     part: str | None = None
     into: Path | None = None
@@ -100,6 +103,8 @@ class Comparison:
     unseen: bool = False
     seed: int = SEED
     brighten: float = 0.0
+    contrast: str | None = None
+    only_real: bool = False
     device: str = "auto"
     real: Sequence[tuple[Path, Path]] = ()
     reading: ReadingOptions = AS_THE_HEADER_SAYS
@@ -116,14 +121,16 @@ class Comparison:
         template = models[0].template
         if template.kind == "plane" and self.reading != AS_THE_HEADER_SAYS:
             raise InputError("options_for_volumes", path=self.healthy)
-        splits = self._splits(models)
+        splits = [None] * len(models) if self.only_real else self._splits(models)
         for model, split in zip(models, splits):
-            same = np.array_equal(model.template.image.array, template.image.array)
+            same = template_identity(model.template) == template_identity(template)
             if not same or split != splits[0]:
                 raise InputError("models_differ", model=model.name, first=models[0].name)
-        methods = detectors(models, resolve(self.device))
         if template.kind not in ("brain", "plane"):
             raise InputError("brain_model_needed", model=models[0].name)
+        methods = detectors(models, resolve(self.device), self.contrast is not None or is_any_contrast(template))
+        if self.only_real:
+            return self._write_real(models, methods, progress)
         # From here on the scans have their names in this folder.
         models[0] = replace(models[0], training=models[0].training | {"split": splits[0], NUMBERED: False})
         record = (_compare_images if template.kind == "plane" else _compare_lesions)(self, models, methods, progress)
@@ -133,6 +140,24 @@ class Comparison:
         write_json(self.output / "comparison.json", record, indent=1)
         progress.finish()
         return self.output / "comparison.tsv"
+
+    def _write_real(self, models: Sequence[Model], methods: Sequence[Detector], progress: Progress) -> Path:
+        """Compare on the real scans only, and write ``real.tsv`` and ``comparison.json``; returns the former."""
+        if models[0].template.kind != "brain" or not self.real or self.contrast is not None:
+            raise InputError("only_real_scans")
+        self.output.mkdir(parents=True, exist_ok=True)
+        todo, spacing = _real_cases(self, models[0].template), models[0].template.image.spacing
+        rows: list[Row] = []
+        for number, case in enumerate(todo):
+            progress.update(number / len(todo), case.label)
+            case.score(methods)
+            for detector in methods:
+                rows += uncalibrated_rows(case.label, detector, case.kept(detector), spacing)
+        write_table(self.output / "real.tsv", rows)
+        record = {"models": {model.name: model.sha256 for model in models}, "rows": rows}
+        write_json(self.output / "comparison.json", record, indent=1)
+        progress.finish()
+        return self.output / "real.tsv"
 
     def _splits(self, models: Sequence[Model]) -> list[object]:
         """Return the split of each model, with the names that numbered scans have in the folder."""
@@ -164,6 +189,8 @@ def _compare_lesions(
         raise InputError("image_options_for_volumes")
     if comparison.places < 1:
         raise InputError("places_of_lesions", places=comparison.places)
+    if comparison.contrast is not None and (comparison.unseen or comparison.brighten):
+        raise InputError("options_for_t1_lesions")
     template, split, part = models[0].template, models[0].training.get("split") or {}, comparison.part or "benchmark"
     scans = find_scans(comparison.healthy, skip_bad=True, options=comparison.reading)
     if comparison.into is not None:
@@ -172,8 +199,13 @@ def _compare_lesions(
     elif not (subjects := split.get(part) or []):
         raise InputError("part_without_scans", model=models[0].name, part=part)
     comparison.output.mkdir(parents=True, exist_ok=True)
-    names = lesion_cases.case_names(subjects, comparison.every, comparison.places, comparison.unseen)
-    todo = _cases(comparison, models[0].template, scans, split["calibration"], names)
+    made = None
+    if comparison.contrast is None:
+        names = lesion_cases.case_names(subjects, comparison.every, comparison.places, comparison.unseen)
+    else:
+        names = contrast_case_names(subjects, comparison.every, comparison.places)
+        made = ContrastCases(comparison.contrast, scans, template, comparison.seed)
+    todo = _cases(comparison, template, scans, split["calibration"], names, made)
     progress.stage("scoring", 0.0, 0.9)
     for number, case in enumerate(todo):
         progress.update(number / len(todo), case.label)
@@ -199,12 +231,16 @@ def _compare_lesions(
         strips.append(Strip.of(title, shipped))
     write_overview(comparison.output / "overview.png", strips)
     tables["differences.tsv"] = difference_rows(sampled)
+    if made is not None:
+        tables["alignment.tsv"] = alignment_rows(made, subjects, progress)
     tables = {name: rows for name, rows in tables.items() if rows}
     for name, rows in tables.items():
         write_table(comparison.output / name, rows)
     count = len(split["calibration"]) + len(names)
     write_text(comparison.output / "comparison.md", summary(tables, [method.name for method in methods], len(names)))
     options = {"every": comparison.every, "places": comparison.places, "unseen": comparison.unseen}
+    if comparison.contrast is not None:
+        options["contrast"] = comparison.contrast
     rows = tables["comparison.tsv"]
     return {"part": part, "cases": count, "brightened": comparison.brighten} | options | {"rows": rows}
 
@@ -239,31 +275,76 @@ def _cases(
     scans: Mapping[str, Source],
     calibration: Sequence[str],
     names: Sequence[lesion_cases.CaseName],
+    made: ContrastCases | None,
 ) -> list[StoredCase]:
-    """List all cases, the calibration scans first."""
-    reading = comparison.reading
-    identity = hashlib.sha256(template.image.array.tobytes()).hexdigest()[:12]
-    brighter = f"_brighter-{comparison.brighten:g}" if comparison.brighten else ""
-
-    if reading != AS_THE_HEADER_SAYS:
-        # Read in another way, the cases are others.
-        brighter += f"_read-{hashlib.sha256(json.dumps(reading.as_json()).encode()).hexdigest()[:8]}"
+    """List all cases, the calibration scans first; those of another contrast are made by `made`."""
 
     def simulated(name: lesion_cases.CaseName) -> lesion_cases.Case:
+        if made is not None:
+            return made.case(name)
         # A calibration scan has no lesion.
         name = replace(name, kind="healthy") if name.kind == "calibration" else name
         return next(lesion_cases.cases([name], scans, template, comparison.seed)).brightened(comparison.brighten)
 
-    def stored(label: str, name: lesion_cases.CaseName, make: Callable[[], lesion_cases.Case]) -> StoredCase:
-        return StoredCase(label, name, make, comparison.output, f"{comparison.seed}{brighter}", identity)
-
     healthy = [lesion_cases.CaseName(subject, "calibration") for subject in calibration]
-    todo = [stored(str(name), name, partial(simulated, name)) for name in chain(healthy, names)]
+    simulations = [
+        _stored(comparison, template, str(name), name, partial(simulated, name)) for name in chain(healthy, names)
+    ]
+    return simulations + _real_cases(comparison, template)
+
+
+def _real_cases(comparison: Comparison, template: BrainSpace) -> list[StoredCase]:
+    """List the real scans with a lesion mask."""
+    todo = []
     for image, truth in comparison.real:
         label = f"{image.parent.name}-{image.name.split('.')[0]}"
         name = lesion_cases.CaseName(label, "real", label)
-        todo.append(stored(label, name, partial(lesion_cases.real_case, image, truth, template, reading)))
+        make = partial(lesion_cases.real_case, image, truth, template, comparison.reading)
+        todo.append(_stored(comparison, template, label, name, make))
     return todo
+
+
+def _stored(
+    comparison: Comparison,
+    template: BrainSpace,
+    label: str,
+    name: lesion_cases.CaseName,
+    make: Callable[[], lesion_cases.Case],
+) -> StoredCase:
+    """Return a case and its files, named by all that it depends on."""
+    suffix, reading = str(comparison.seed), comparison.reading
+    suffix += f"_brighter-{comparison.brighten:g}" if comparison.brighten else ""
+    if reading != AS_THE_HEADER_SAYS:
+        # Read in another way, the cases are others.
+        suffix += f"_read-{hashlib.sha256(json.dumps(reading.as_json()).encode()).hexdigest()[:8]}"
+    if comparison.contrast is not None and name.kind != "real":
+        suffix += f"_{comparison.contrast}"
+    return StoredCase(label, name, make, comparison.output, suffix, template_identity(template))
+
+
+def uncalibrated_rows(scan: str, detector: Detector, kept: Kept, spacing: Sequence[float]) -> list[Row]:
+    """Return the rows of a real scan without healthy scans: the raw map, the pooled map, and the map as shipped.
+
+    Args:
+        scan: Name of the scan.
+        detector: The detector.
+        kept: What it found.
+        spacing: Voxel spacing along (x, y, z) in mm.
+    """
+    maps: dict[str, np.ndarray] = {}
+    # The maps of the members of an ensemble have different units, so only its calibration joins them.
+    if kept.score.ndim == kept.mask.ndim:
+        maps = {"no": kept.score, "yes": pooled_map(detector, kept, True, spacing)}
+    if detector.calibration is not None:
+        maps["as shipped"] = detector.calibration.anomaly_map(kept.score, kept.mask, spacing)
+    rows = []
+    for form, values in maps.items():
+        curve = Curve.of(values[kept.mask], kept.truth[kept.mask])
+        row: Row = {"scan": scan, "detector": detector.name, "pooling": form}
+        row |= {"AP": round(curve.average_precision(), 4), "AUROC": round(curve.auroc(), 4)}
+        row |= {"best Dice": round(curve.maximum_dice()[0], 4), "prevalence": round(curve.prevalence, 4)}
+        rows.append(row)
+    return rows
 
 
 def _compare_images(

@@ -15,11 +15,14 @@ from .restoration_quality import RestorationSums
 if TYPE_CHECKING:
     from ..modelfile.model import Model
     from ..preprocessing.brain_space import PreparedBrain
+    from ..preprocessing.space import ReferenceSpace
     from ..scoring.calibration import Calibration, Pooling
 
 HEALTHY_FALSE_POSITIVES = 0.01
 # Random seed of lesions and bootstrap.
 SEED = 20260
+# Full width at half maximum of the Gaussian of smoothed intensities.
+SMOOTH_MM = 4.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,13 +88,33 @@ class Kept:
     slices: Mapping[int, np.ndarray] = field(default_factory=dict)
 
 
-def detectors(models: Sequence[Model], device: str) -> list[Detector]:
-    """Return plain intensity deviation, each model, and the other scores of its networks."""
+def template_identity(template: ReferenceSpace) -> str:
+    """Return a key of a template and of how it scales intensities, for file names."""
+    digest = hashlib.sha256(template.image.array.tobytes())
+    digest.update(b"any contrast" if is_any_contrast(template) else b"")
+    return digest.hexdigest()[:12]
+
+
+def is_any_contrast(template: ReferenceSpace) -> bool:
+    """Return whether a template takes scans of every contrast."""
+    return getattr(template, "any_contrast", False)
+
+
+def detectors(models: Sequence[Model], device: str, every_intensity: bool = False) -> list[Detector]:
+    """Return plain intensity deviation, each model, and the other scores of its networks.
+
+    Args:
+        models: The models.
+        device: Device of their networks.
+        every_intensity: Whether to add the other baselines that need no model, see `intensity_baselines`.
+    """
     from ..scoring.calibration import Pooling
 
-    template = hashlib.sha256(models[0].template.image.array.tobytes()).hexdigest()[:12]
+    template = template_identity(models[0].template)
     plain, size = f"intensity-{template}", Pooling(0.0, 6.0)
     found = [Detector("intensity deviation", plain, intensity_deviation, size, restores=False)]
+    if every_intensity:
+        found += intensity_baselines(template, models[0].template.image.spacing, size)
     methods, names = [model.method.name for model in models], [model.name for model in models]
     for model in models:
         name, key, pooling = model.method.name, _key(model, template), model.calibration.coarse.pooling
@@ -124,6 +147,40 @@ def intensity_deviation(prepared: PreparedBrain) -> Restoration:
 def pooled_map(detector: Detector, kept: Kept, pooled: bool, spacing: Sequence[float]) -> np.ndarray:
     """Return the score map of a case, pooled on request."""
     return detector.pooling.applied(kept.score, kept.mask, spacing) if pooled else kept.score
+
+
+def intensity_baselines(template: str, spacing: Sequence[float], pooling: Pooling) -> list[Detector]:
+    """Return the baselines of bright lesions, and of smoothed intensities in both directions.
+
+    Args:
+        template: Key of the template.
+        spacing: Voxel spacing along (x, y, z) in mm.
+        pooling: Pooling of their maps where pooling is on.
+    """
+    from ..scoring.pooling import smooth
+
+    def smoothed(prepared: PreparedBrain) -> np.ndarray:
+        return smooth(prepared.image, prepared.mask, spacing, SMOOTH_MM)
+
+    def as_it_is(prepared: PreparedBrain) -> np.ndarray:
+        return prepared.image
+
+    def detector(name: str, image: Callable[[PreparedBrain], np.ndarray], both: bool) -> Detector:
+        def score(prepared: PreparedBrain) -> Restoration:
+            shown, mask = image(prepared), prepared.mask
+            inside = shown[mask]
+            values = shown - np.median(inside)
+            values = np.where(mask, np.abs(values) if both else values, 0).astype(np.float32)
+            return Restoration(values, prepared.image, float(values[mask].mean()))
+
+        # `intensity_deviation` has the key of plain intensity.
+        return Detector(name, f"baseline-{name.replace(' ', '-')}-{template}", score, pooling, restores=False)
+
+    return [
+        detector("intensity", as_it_is, False),
+        detector("smoothed intensity", smoothed, False),
+        detector("smoothed intensity deviation", smoothed, True),
+    ]
 
 
 def _scorer(method, device: str) -> Callable[[PreparedBrain], Restoration]:

@@ -17,8 +17,8 @@ from ..runtime.device import resolve
 from ..runtime.numerics import evenly_spread
 from ..scoring.metrics import Curve
 from .judgement import Judged, Variant
-from .lesion_cases import KINDS
 from .simulation.insertion import CONTRASTS
+from .tables import KINDS
 
 if TYPE_CHECKING:
     from ..modelfile.model import Model

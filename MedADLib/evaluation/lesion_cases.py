@@ -15,7 +15,7 @@ from ..io.reading import read_if_lacking, read_mask_by_header
 from ..io.reading_options import AS_THE_HEADER_SAYS, ReadingOptions
 from ..io.sources import Source
 from ..messages import Message
-from ..preprocessing.brain_extraction import brain_mask
+from ..preprocessing.brain_extraction import brain_or_foreground
 from ..preprocessing.brain_space import BrainSpace, PreparedBrain
 from ..preprocessing.registration import resample
 from ..scoring.calibration import Pooling
@@ -155,7 +155,7 @@ def real_case(image: Path, truth: Path, template: BrainSpace, options: ReadingOp
         InputError: If image and mask are not on the same grid.
     """
     volume = read_if_lacking(image, options)
-    brain = brain_mask(volume)[0]
+    brain = template.examined(volume)[0] if template.any_contrast else brain_or_foreground(volume)
     mask = in_order_of(read_mask_by_header(truth, volume, options), volume)
     if mask is None:
         raise InputError("evaluation_mask_not_on_grid", mask=truth, image=image)

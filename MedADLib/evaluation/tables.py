@@ -17,12 +17,15 @@ from ..scoring.metrics import Curve
 from ..scoring.scan_score import NAMES
 from .histograms import Histograms, interval, resampled
 from .judgement import SIZES, Judged, Variant
-from .lesion_cases import KINDS
+from .lesion_cases import KINDS as T1_KINDS
 from .restoration_quality import RestorationSums
+from .simulation.contrast_signal import FINDINGS
 from .simulation.insertion import CONTRASTS, UNSEEN
 
 Row = dict[str, object]
-# The cases of the four kinds together.
+# Kinds of lesions in T1 scans and in scans of other contrasts; a comparison has those of one of them.
+KINDS = tuple(dict.fromkeys((*T1_KINDS, *FINDINGS)))
+# The cases of these kinds together.
 POOLED = "all"
 
 
@@ -54,7 +57,7 @@ class Measured:
         return np.array([n for n, judged in enumerate(self.variant.judged) if chosen(judged)], int)
 
     def lesions(self, group: str = POOLED, contrast: str = "") -> np.ndarray:
-        """Return the indices of the cases of a kind, of all four kinds together, or with a contrast in any of them."""
+        """Return the indices of the cases of a kind, of all kinds together, or with a contrast in any of them."""
 
         def belongs(judged: Judged) -> bool:
             named = group in (judged.kind, judged.contrast) and (judged.kind in KINDS or judged.kind == group)
@@ -69,7 +72,7 @@ class Measured:
 
 
 def rows_of(found: Sequence[Measured]) -> list[Row]:
-    """Return the rows of a detector, pooled over the lesions of the four kinds.
+    """Return the rows of a detector, pooled over the lesions of all kinds.
 
     Columns: pixel AP, AUROC, best Dice and FPR at 95 % recall; Dice and lesions hit at the threshold that 1 % of the
     healthy calibration voxels exceed; the share of healthy voxels of the benchmark above it; the sample AUROC of scans
@@ -88,18 +91,19 @@ def rows_of(found: Sequence[Measured]) -> list[Row]:
 
 
 def kind_rows(found: Sequence[Measured]) -> list[Row]:
-    """Return the measures for each of the four kinds of lesion and for each contrast."""
+    """Return the measures for each kind of lesion and for each contrast."""
     rows = []
     for one in found:
         contrasts = dict.fromkeys(j.contrast for j in one.variant.judged if j.kind in KINDS)
-        for group in (*KINDS, *contrasts):
+        kinds = {j.kind for j in one.variant.judged}
+        for group in (*(kind for kind in KINDS if kind in kinds), *contrasts):
             cases = one.lesions(group)
             rows.append(one.variant.head | {"lesions": group} | _measures(one, cases) | _intervals(one, cases))
     return rows
 
 
 def contrast_rows(found: Sequence[Measured]) -> list[Row]:
-    """Return the measures for each of the four kinds of lesion with each contrast."""
+    """Return the measures for each kind of lesion with each contrast."""
     rows = []
     for one in complete(found):
         for kind in KINDS:
@@ -123,7 +127,7 @@ def unseen_rows(found: Sequence[Measured]) -> list[Row]:
 
 
 def size_rows(found: Sequence[Measured]) -> list[Row]:
-    """Return, for each class of size of the lesions of the four kinds, the lesions hit at 1 % and the AP.
+    """Return, for each class of size of the lesions of all kinds, the lesions hit at 1 % and the AP.
 
     Voxels of lesions of other sizes do not count, neither as lesion nor as healthy.
     """
@@ -219,7 +223,7 @@ def default_rows(found: Sequence[Measured]) -> list[Row]:
 
 
 def restoration_rows(detector: str, judged: Sequence[Judged]) -> list[Row]:
-    """Return healing and sharpness of a detector: all four kinds of lesion, each kind and contrast, untouched scans."""
+    """Return healing and sharpness of a detector: all kinds of lesion, each kind and contrast, untouched scans."""
     rows, restored = [], [j for j in judged if j.kept.sums is not None]
     groups: dict[str, list[Judged]] = {POOLED: [j for j in restored if j.kind in KINDS]}
     for kind in (*KINDS, *UNSEEN, "healthy"):

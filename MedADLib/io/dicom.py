@@ -21,7 +21,7 @@ import numpy as np
 from ..errors import InputError
 from ..messages import Message
 from ..volume import LETTERS, LPS_RAS, Volume, size_text
-from .dicom_checks import check_kind, check_parts, check_row
+from .dicom_checks import check_kind, check_parts, check_row, with_one_scale
 from .dicom_files import DicomFile, FrameGroups, listed_images
 from .dicom_slices import Slice, place_of
 from .headers import has_dicom_magic
@@ -49,7 +49,8 @@ def read_series(folder: Path, name: str, options: ReadingOptions = AS_THE_HEADER
         options: What the user says about columns, rows and slices beyond the headers.
 
     Returns:
-        The volume with float32 voxels, shape (Z, Y, X), rescaled by slope and intercept of each slice.
+        The volume with float32 voxels, shape (Z, Y, X), rescaled by slope and intercept of each slice,
+        see `with_one_scale`.
 
     Raises:
         InputError: If there is no series or more than one, or slices are missing, damaged or unevenly spaced.
@@ -312,6 +313,7 @@ def _arrange(folder: Path, slices: list[Slice]) -> tuple[list[Slice], np.ndarray
     heights = positions @ normal
     check_kind(folder, slices, heights)
     check_row(folder, slices, heights)
+    slices = with_one_scale(folder, slices)
     x_spacing, y_spacing = slices[0].spacing
     lps = np.eye(4)
     lps[:3, :3] = np.column_stack([cosines[:3] * x_spacing, cosines[3:] * y_spacing, normal * np.diff(heights).mean()])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -24,6 +25,8 @@ SETTING_TOLERANCE = 0.05
 TOLERANCES = {"RepetitionTime": 0.5, "SpacingBetweenSlices": 0.1}
 # Two distances are the same if they differ by less than this share.
 SAME_DISTANCE = 0.05
+# Slopes that differ by less than this share were rounded.
+SAME_SLOPE = 1e-3
 # Slices of 2-D scans that are so many times as far apart as they are thick leave out as much as they show.
 WIDE_GAP, WIDE_GAP_3D = 1.9, 1.3
 # Numbers with this rank correlation to the positions follow them, but for single slices.
@@ -97,6 +100,42 @@ def _check_rescaling(folder: Path, slices: Sequence[Slice]) -> None:
         for stated in zip(*(member.rescaled for member in slices)):
             if 0 < sum(stated) < len(slices):
                 raise InputError("rescaling_incomplete", folder=folder, count=len(slices) - sum(stated))
+
+
+def with_one_scale(folder: Path, slices: Sequence[Slice]) -> list[Slice]:
+    """Give slices the slopes and intercepts that make their intensities comparable.
+
+    Where the usual rescaling is the same in all slices, but the map to real world values or Philips's private scale
+    differs between them, the stored values are not comparable, and that map replaces it.
+
+    Raises:
+        InputError: If some slices lack a map that differs between the others, or two maps contradict each other.
+    """
+    if _differ([(member.slope, member.intercept) for member in slices]):
+        return list(slices)
+    found = []
+    for scales in zip(*(member.scales for member in slices)):
+        known = [scale for scale in scales if scale is not None]
+        if known and _differ(known):
+            if len(known) < len(slices):
+                raise InputError("rescaling_incomplete", folder=folder, count=len(slices) - len(known))
+            found.append(known)
+    if not found:
+        return list(slices)
+    first, *others = found
+    for other in others:
+        # The values of one are those of the other but for one factor and one summand.
+        ratios = [(one[0] / two[0], one[1] - two[1] * one[0] / two[0]) for one, two in zip(first, other)]
+        if _differ(ratios, max(abs(slope) for slope, _ in first)):
+            raise InputError("rescaling_contradicts", folder=folder)
+    return [replace(member, slope=slope, intercept=start) for member, (slope, start) in zip(slices, first)]
+
+
+def _differ(scales: Sequence[tuple[float, float]], step: float | None = None) -> bool:
+    """Return whether slopes differ, or intercepts by more than one step: by default, one stored value."""
+    slopes, intercepts = np.array(scales).T
+    largest = np.abs(slopes).max()
+    return bool(np.ptp(slopes) > SAME_SLOPE * largest or np.ptp(intercepts) > (step or largest))
 
 
 def _check_stacks(folder: Path, slices: Sequence[Slice], heights: np.ndarray) -> None:

@@ -67,9 +67,14 @@ USED = (
     *("DimensionIndexPointer", "DimensionIndexValues", "ConcatenationUID", "InConcatenationNumber"),
     *("InConcatenationTotalNumber", "ConcatenationFrameOffsetNumber", "SeriesDescription", "SeriesTime"),
     *("AcquisitionTime", "StudyTime", "TemporalPositionSequence", "TemporalPositionTimeOffset", "GantryDetectorTilt"),
-    "ModalityLUTSequence",
+    *("ModalityLUTSequence", "RealWorldValueMappingSequence", "RealWorldValueSlope", "RealWorldValueIntercept"),
     *("DirectoryRecordSequence", "DirectoryRecordType", "ReferencedFileID"),
 )
+# Philips's scale of the stored values, private attributes below `PHILIPS`; files of several frames have them in a group
+# of each frame. Tag: representation.
+PHILIPS = "PHILIPS MR IMAGING DD 001"
+PHILIPS_CREATOR, PHILIPS_INTERCEPT, PHILIPS_SLOPE, PHILIPS_FRAME = 0x20050010, 0x2005100D, 0x2005100E, 0x2005140F
+PRIVATE = {PHILIPS_CREATOR: "LO", PHILIPS_INTERCEPT: "FL", PHILIPS_SLOPE: "FL", PHILIPS_FRAME: "SQ"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -341,11 +346,47 @@ class FrameGroups:
 
     def numbers(self, count: int, keyword: str, *sequences: str, top: str = "") -> np.ndarray | None:
         """Return an attribute of this many finite numbers, see `value`; None if it is missing or damaged."""
-        try:
-            values = np.array(self.value(keyword, *sequences, top=top), dtype=float).reshape(-1)
-        except (TypeError, ValueError):
-            return None
-        return values if values.shape == (count,) and np.isfinite(values).all() else None
+        return _numbers(count, self.value(keyword, *sequences, top=top))
+
+    def real_world_scale(self) -> tuple[float, float] | None:
+        """Return slope and intercept of the first linear map of stored values to real world values; None if missing."""
+        for groups in (self.own, self.shared, self.header):
+            for item in (groups.get("RealWorldValueMappingSequence") if groups is not None else None) or ():
+                slope, intercept = (_numbers(1, item.get(f"RealWorldValue{name}")) for name in ("Slope", "Intercept"))
+                if slope is not None and slope[0] != 0:
+                    return float(slope[0]), 0.0 if intercept is None else float(intercept[0])
+        return None
+
+    def philips_scale(self) -> tuple[float, float] | None:
+        """Return slope and intercept from stored values to Philips's floating point values; None if missing."""
+        for groups in (self.own, self.shared, self.header):
+            for item in (groups, *_private_items(groups)) if groups is not None else ():
+                if _text(_private(item, PHILIPS_CREATOR)).upper() != PHILIPS:
+                    continue
+                slope, intercept = (_numbers(1, _private(item, tag)) for tag in (PHILIPS_SLOPE, PHILIPS_INTERCEPT))
+                if slope is not None and slope[0] != 0:
+                    return 1 / float(slope[0]), 0.0 if intercept is None else -float(intercept[0] / slope[0])
+        return None
+
+
+def _numbers(count: int, value: Any) -> np.ndarray | None:
+    """Return the value of an attribute as this many finite numbers; None if it is not."""
+    try:
+        values = np.array(value, dtype=float).reshape(-1)
+    except (TypeError, ValueError):
+        return None
+    return values if values.shape == (count,) and np.isfinite(values).all() else None
+
+
+def _private(groups: Dataset, tag: int) -> Any:
+    """Return the value of an attribute by its tag; None if it is missing."""
+    element = groups.get(tag)
+    return None if element is None else element.value
+
+
+def _private_items(groups: Dataset) -> Iterator[Dataset]:
+    """Yield the items of Philips's group of a frame."""
+    yield from _private(groups, PHILIPS_FRAME) or ()
 
 
 def _in_groups(groups: Dataset | None, keyword: str, sequences: tuple[str, ...]) -> Any:
@@ -505,7 +546,7 @@ def _write_pixels(
 def _used_tags() -> frozenset[int]:
     from pydicom.datadict import tag_for_keyword
 
-    return frozenset(tag_for_keyword(keyword) for keyword in USED)
+    return frozenset(tag_for_keyword(keyword) for keyword in USED) | frozenset(PRIVATE)
 
 
 def _convert(attributes: Dataset) -> None:
@@ -518,7 +559,7 @@ def _convert(attributes: Dataset) -> None:
     for tag in _used_tags().intersection(attributes.keys()):
         try:
             element = attributes[tag]
-            if (element.VR == "SQ") != (dictionary_VR(tag) == "SQ"):
+            if (element.VR == "SQ") != ((PRIVATE.get(int(tag)) or dictionary_VR(tag)) == "SQ"):
                 raise ValueError("no sequence, or one that should not be")
         except Exception:  # As in `DicomFile.of`.
             del attributes[tag]

@@ -65,6 +65,8 @@ class Slice:
         rescaled: Whether the header has a slope that is not 0, and an intercept.
         slope: Factor of the stored values.
         intercept: Summand of the stored values.
+        scales: Other maps of the stored values that the header has, each slope and intercept or None: to real world
+            values, and to Philips's floating point values.
         component: ``magnitude``, ``phase``, ``real`` or ``imaginary``; empty if unknown.
         types: Values of FrameType, else of ImageType.
         echo: Echo time in ms; None if unknown.
@@ -92,6 +94,7 @@ class Slice:
     rescaled: tuple[bool, bool]
     slope: float
     intercept: float
+    scales: tuple[tuple[float, float] | None, ...]
     component: str
     types: tuple[str, ...]
     echo: float | None
@@ -149,6 +152,7 @@ def place_of(frame: FrameGroups, count: int) -> dict[str, Any]:
         "rescaled": (bool(slope), intercept is not None),
         "slope": slope or 1.0,
         "intercept": intercept or 0.0,
+        "scales": (frame.real_world_scale(), frame.philips_scale()),
     }
 
 

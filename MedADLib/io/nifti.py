@@ -219,13 +219,13 @@ class NiftiHeader:
         unit_mm: float,
     ) -> None:
         """Compare the positions with each other and with the spacing of the header."""
-        if not options.spacing and not np.isfinite(self.pixdim[1:]).all():
+        if not options.spacing and np.isinf(self.pixdim[1:]).any():
             check_spacing(path, self.pixdim[1:])
         if name == "sform" and _shear(sform) > MOST_SHEAR:
             raise InputError("not_orthogonal", name=path)
         if sform is not None:
             spacing, steps = np.linalg.norm(sform[:3, :3], axis=0), self.pixdim[1:]
-            # A spacing of 0 or -1 was never set; that of a registered image is not that of the template's space.
+            # A spacing of 0, -1 or NaN was never set; that of a registered image is not that of the template's space.
             registered = name == "qform" and self.codes[1] in TEMPLATE_CODES
             given = steps > 0
             if given.any() and not options.spacing and not registered:
@@ -320,12 +320,15 @@ def nifti_position(path: Path, affine: np.ndarray) -> bytes | None:
 
     Returns:
         The little-endian bytes 76-80 (handedness) and 252-328 (qform and sform); None for another format, another unit
-        than millimetres, or a header that the user has overruled.
+        than millimetres, a qform that cannot be used, or a header that the user has overruled.
     """
     try:
         start = first_bytes(path, HEADER_BYTES)
         header = NiftiHeader.parse(start)
         if header is None or header.version != NIFTI_1 or header.detached or header.units not in (0, 2):
+            return None
+        if header.codes[0] > 0 and header.qform is None:
+            # With the spacing of a result, it would be a second position.
             return None
         shape = header.volume_shape(path)
         as_written = header.placement(path, AS_THE_HEADER_SAYS).affine(path, shape, AS_THE_HEADER_SAYS)

@@ -17,7 +17,7 @@ from ..messages import Message
 from ..volume import IMAGE_SUFFIXES, Volume, in_order_of, stem
 from .child_reading import child_reader
 from .dicom import DICOM_SUFFIXES, DICOMDIR, read_file, read_series, slices_in
-from .headers import check_numbers, has_dicom_magic
+from .headers import check_file, check_numbers, has_dicom_magic
 from .nifti import read_nifti
 from .other_formats import read_gipl, read_mgh, read_minc
 from .placement import check_extent
@@ -49,6 +49,7 @@ def read_image(path: str | os.PathLike, uniform: bool = False, options: ReadingO
         InputError: If it is missing, damaged, not a scalar 3-D image, lacks spacing or orientation, or has values that
             are not finite inside; or, in a child process, its reader crashes, hangs or takes too much memory.
     """
+    check_file(Path(path))
     if (child := child_reader()) is not None:
         return child.read(Path(path), {"path": os.fspath(path), "uniform": uniform, "options": options.as_json()})
     path, name = Path(path), stem(os.path.abspath(path))
@@ -162,8 +163,6 @@ def _read_file(path: Path, name: str, options: ReadingOptions) -> Volume:
     """Read a single file."""
     if not path.exists():
         raise InputError("not_found", path=path)
-    if not path.is_file():
-        raise InputError("not_a_file", path=path)
     if path.stat().st_size == 0:
         raise InputError("empty_file", path=path)
     suffix = next((s for s in IMAGE_SUFFIXES if path.name.lower().endswith(s)), None)

@@ -12,6 +12,7 @@ from ..volume import IMAGE_SUFFIXES, Volume, stem
 from .child_reading import child_reader
 from .dicom import DICOM_SUFFIXES, DICOMDIR, series_files
 from .dicom_contrast import described_kind
+from .headers import check_file
 from .images import ARRAYS, RASTERS, Place, is_dicom, place_named, read_place, read_raster
 from .reading import read_image
 from .reading_options import AS_THE_HEADER_SAYS, ReadingOptions
@@ -53,6 +54,7 @@ class Source:
             InputError: If it cannot be read, or its format has no place for the options.
         """
         options = self.options
+        check_file(self.path)
         if (child := child_reader()) is not None:
             task = {"path": str(self.path), "name": self.name, "place": self.place, "options": options.as_json()}
             return child.read(self.path, task)
@@ -107,7 +109,7 @@ def named_scan(given: Path, options: ReadingOptions = AS_THE_HEADER_SAYS) -> Sou
         options: What the user says about the file beyond its header.
 
     Raises:
-        InputError: If it is missing or of an unknown type, or an NPZ file without such an image.
+        InputError: If it is missing, no file or of an unknown type, or an NPZ file without such an image.
     """
     try:
         path, image = in_file(given)
@@ -116,6 +118,7 @@ def named_scan(given: Path, options: ReadingOptions = AS_THE_HEADER_SAYS) -> Sou
         raise InputError("unreadable", path=given, reason=error.strerror or error) from error
     if not exists:
         raise InputError("not_found", path=path)
+    check_file(path)
     if path.name.upper() == DICOMDIR and not folder:
         # The index of a disc; the scan has the name of its folder.
         path, folder = path.absolute().parent, True

@@ -16,6 +16,7 @@ SENTENCES = {
     ),
     "folder_left_out": _("{path} cannot be read and is left out: {reason}"),
     "link_left_out": _("the link {path} leads to nothing or to scans that are found without it, and is left out"),
+    "special_left_out": _("{path} is a pipe, a device or a socket and is left out"),
     "scan_name_twice": S(_("{folder} contains two images named {name}"), _("Rename or remove one of them.")),
     "images_beside_volumes": S(
         _("{folder} contains 2-D images ({images}, such as {image}) beside volumes ({volumes}, such as {volume})"),

@@ -33,6 +33,16 @@ SENTENCES = {
     # Simulated lesions.
     "places_of_lesions": S(_("{places} places of a lesion are not possible"), _("Give 1 or more.")),
     "into_and_part": S(_("--into replaces a part of the split"), _("Leave out --part or --into.")),
+    "options_for_t1_lesions": S(
+        _("--unseen and --brighten are for lesions in T1 scans"), _("Leave them out, or leave out --contrast.")
+    ),
+    "only_real_scans": S(
+        _("--only-real compares brain models on scans with a lesion mask"),
+        _("Give --real IMAGE TRUTH, and leave out --contrast."),
+    ),
+    "healthy_scans_needed": S(
+        _("the healthy scans that the models were trained from are not given"), _("Give --healthy, or --only-real.")
+    ),
     "no_other_scans": S(
         _("{folder} has no scan that the split of the models does not name"), _("Give a folder with other scans.")
     ),

@@ -196,6 +196,10 @@ SENTENCES = {
     "intensity_tables": S(
         _("{folder} rescales its intensities by tables, which MedAD does not read"), _("Convert it to NIfTI first.")
     ),
+    "rescaling_contradicts": S(
+        _("{folder} has two maps of its stored values that differ between slices and contradict each other"),
+        _("Export the series again, or convert it to NIfTI."),
+    ),
     "rescaling_incomplete": S(
         _("{count} slices of {folder} lack the rescaling of intensities that others have"),
         _("Export the series again."),

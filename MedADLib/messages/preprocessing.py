@@ -35,6 +35,27 @@ SENTENCES = {
         _("the brain extraction of {name} is uncertain (agreement of its two networks {agreement:.2f})"),
         _("Look at the examined part, and give a brain mask if it is wrong."),
     ),
+    "brain_in_pieces": S(
+        _("the brain of {name} is in {count} pieces, the smaller ones with {share:.0%} of it: all are examined"),
+        _("Look at the examined part, and give a brain mask if it is wrong."),
+    ),
+    "empty_slices": S(
+        _(
+            "slices without an image inside {name}: {count} of {length} along the axis {axis} (number {numbers}, "
+            "{mm:.3g} mm, up to {row} in a row); MedAD bridges up to {most} in a row and {share:.0%} in all"
+        ),
+        _("Export or convert the scan again, or repeat it."),
+    ),
+    "empty_slices_bridged": S(
+        _(
+            "slices without an image inside {name}, not examined: {count} of {length} along the axis {axis} "
+            "(number {numbers} from 0, {mm:.3g} mm)"
+        ),
+        _("Lesions there cannot be seen: export or convert the scan again."),
+    ),
+    "axis_left_right": _("left-right"),
+    "axis_front_back": _("posterior-anterior"),
+    "axis_up_down": _("inferior-superior"),
     "part_given_mask": _("given mask"),
     "part_outline": _("outline of the skull-stripped scan"),
     "part_extraction": _("brain extraction by {package}"),
@@ -100,19 +121,26 @@ SENTENCES = {
     ),
     "scan_does_not_fit": S(
         _("{name} does not fit {model}: {reason}"),
-        _("{models}. --force, or Examine Anyway in the panel, gives a result that is marked as NOT INTERPRETABLE."),
+        _("{models}. {force}."),
     ),
     "scan_does_not_fit_seems": S(
         _("{name} does not fit {model}: {reason}; it seems to be {kind}"),
-        _("{models}. --force, or Examine Anyway in the panel, gives a result that is marked as NOT INTERPRETABLE."),
+        _("{models}. {force}."),
     ),
+    "force_helps": _("--force, or Examine Anyway in the panel, gives a result that is marked as NOT INTERPRETABLE"),
+    "force_helps_not": _("--force does not help: the scan cannot be aligned to the template"),
     "fitting_models": _("Models that would fit: {models}"),
     "no_fitting_model": _("No installed model is for such scans"),
+    "scan_wanted": _("Give the scan itself"),
     "another_model": _("Choose a model of such scans"),
     "fit_header": _("the header of the scan says that it is {kind}, and the model is for {modality}"),
     "fit_ct": _("the values of the scan are those of a CT (Hounsfield units), and the model is for {modality}"),
     "fit_no_brain": _("no brain was found in the scan"),
     "fit_not_aligned": _("the scan could not be aligned to the template of the model"),
+    "fit_part_missing": _(
+        "part of the brain is missing, or its outline is wrong: the brain overlaps the model's template by "
+        "{overlap:.3f} only (training scans at least {limit:.3f}), and the similarity says little about its contrast"
+    ),
     "fit_other_contrast": _(
         "the scan has another contrast or shows something else than the training scans (local correlation with the "
         "healthy mean {structure:.2f}, contrast {contrast:.2f} of it)"
@@ -120,6 +148,11 @@ SENTENCES = {
     "fit_uncorrelated": _(
         "the scan has nothing in common with the training images (correlation with the healthy mean {correlation:.2f})"
     ),
+    "fit_far": _(
+        "the scan shows something else than the training images (correlation with the healthy mean {correlation:.2f}, "
+        "intensity histogram distance {histogram:.3f})"
+    ),
+    "fit_label_map": _("the file looks like a label map, with {labels} different values, not like a scan"),
     "fit_synthetic_contrast": S(
         _(
             "the scan is not T1-weighted; the model has learned such contrasts from synthetic ones only, and its "
@@ -145,6 +178,8 @@ SENTENCES = {
     "kind_pd": _("a proton-density-weighted MR"),
     "kind_t2_or_pd": _("a T2- or proton-density-weighted MR"),
     "kind_flair": _("a FLAIR MR"),
+    "kind_flair_or_t1_agent": _("a FLAIR MR, or a T1-weighted MR with contrast agent"),
+    "kind_label_map": _("a label map"),
     "kind_ct": _("a CT"),
     "kind_other_part": _("a scan of another part of the body, or of a part of the head"),
     # Templates, as they are built and as model files hold them.

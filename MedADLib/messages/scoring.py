@@ -34,7 +34,13 @@ SENTENCES = {
     "calibration_numbers": S(_("the numbers of the calibration are beyond any that a scan can have"), DOWNLOAD_AGAIN),
     "calibration_counts": S(_("the scores of the calibration differ in their number of scans"), DOWNLOAD_AGAIN),
     "calibration_thresholds": S(_("the thresholds of the calibration do not increase"), DOWNLOAD_AGAIN),
-    "calibration_no_volume": S(_("the examined volume of the calibration is not positive"), DOWNLOAD_AGAIN),
+    "calibration_no_volume": S(
+        _("the examined volume of the calibration is none that a scan can have"), DOWNLOAD_AGAIN
+    ),
+    "calibration_volume": S(
+        _("the examined volume of the calibration, {ml:.3g} mL, is less than a brain has, {least:.3g} mL"),
+        DOWNLOAD_AGAIN,
+    ),
     "reference_incomplete": S(_("the record of the healthy scans is incomplete"), DOWNLOAD_AGAIN),
     "reference_malformed": S(_("the record of the healthy scans is malformed ({detail})"), DOWNLOAD_AGAIN),
     # Settings out of range, as a user or a model file gives them.

@@ -65,12 +65,14 @@ SENTENCES = {
     ),
     "chosen_scan_unfit": S(
         _("this scan does not fit {model}: {reason}"),
-        _("{models}. Examine Anyway gives a result that is marked as NOT INTERPRETABLE."),
+        _("{models}. {anyway}."),
     ),
     "chosen_scan_seems": S(
         _("this scan does not fit {model}: it seems to be {kind}"),
-        _("{models}. Examine Anyway gives a result that is marked as NOT INTERPRETABLE."),
+        _("{models}. {anyway}."),
     ),
+    "anyway_helps": _("Examine Anyway gives a result that is marked as NOT INTERPRETABLE"),
+    "anyway_helps_not": _("It cannot be examined, because it cannot be aligned to the template"),
     # What a result in the scene can lack.
     "scan_gone": S(_("{name} is no longer in the scene"), _("Load it again and run the detection again.")),
     "scan_moved": S(_("{name} was moved or cropped after it was examined"), RUN_AGAIN),

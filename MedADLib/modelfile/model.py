@@ -16,6 +16,8 @@ from typing import Any
 import numpy as np
 
 from ..errors import MedADError, ModelError
+from ..preprocessing.brain_extraction import SMALLEST_BRAIN_ML
+from ..preprocessing.space import BRAIN
 from ..runtime import threads
 from ..runtime.strict_json import LARGEST_NUMBER, from_json, json_bytes, text_of
 from ..runtime.versions import installed_version
@@ -41,6 +43,8 @@ from .store import ModelSummary, find_model, summary_of
 
 _TENSOR_HEADER_BYTES = 1 << 22
 _MOST_DIMENSIONS = 8
+# On the grid of the model, a healthy brain can be smaller than the least that a scan may have.
+LEAST_BRAIN_ML = SMALLEST_BRAIN_ML / 2
 
 
 def tensors_of(files: dict[str, bytes], name: str) -> dict[str, np.ndarray]:
@@ -228,6 +232,9 @@ def _assemble(files: dict[str, bytes], registry: dict[str, type] | None) -> Mode
             raise ModelError("calibration_not_on_grid")
         if calibration.member_count != max(len(built.members), 1):
             raise ModelError("calibration_of_other_members")
+        references = {calibration.reference_of(fast).brain_ml for fast in (False, True)}
+        if template.kind == BRAIN and min(references) < LEAST_BRAIN_ML:
+            raise ModelError("calibration_volume", ml=min(references), least=LEAST_BRAIN_ML)
     shared = ("name", "version", "created", "description", "modality", "training")
     return Model(
         **{name: getattr(manifest, name) for name in shared},

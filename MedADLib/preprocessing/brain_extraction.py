@@ -18,6 +18,7 @@ from ..masks import bounding_slices
 from ..messages import Message
 from ..runtime.progress import Progress
 from ..volume import Volume, check_grid, in_order_of, orientation, reoriented
+from .empty_slices import background_of, check_slices, empty_slices, filled, without
 
 if TYPE_CHECKING:
     import torch
@@ -30,6 +31,8 @@ EMPTY_OF_DARK = 0.88
 GREY_OF_BRIGHT = 0.3
 LARGEST_BRAIN_ML = 2150.0
 SMALLEST_BRAIN_ML = 200.0
+# Share of the brain. Smaller pieces apart from the largest one are remains of other tissue.
+LARGE_PIECE = 0.03
 # Along any axis. In a scan of the body without a head, the extraction may return a slab as wide as the body.
 SHORTEST_MM, LONGEST_MM = 70.0, 220.0
 # More different values in a byte are intensities or percentages. Label maps of the cortex have larger numbers.
@@ -105,6 +108,10 @@ def holds_brain(volume: Volume) -> bool:
     """
     if volume.array.size * volume.voxel_ml < SMALLEST_BRAIN_ML or _shortest(volume.array.shape, volume) < SHORTEST_MM:
         return False
+    empty = empty_slices(volume)
+    if empty.too_many:
+        return False
+    volume = filled(volume, empty)
     try:
         found = _outline(volume) if is_skull_stripped(volume) else _of_any_contrast(volume, Progress(), None).mask
     except NoBrainError:
@@ -134,14 +141,27 @@ def brain_mask(
 
     Returns:
         The mask, bool, shape (Z, Y, X), on the volume's grid, and its origin as a message. If no brain is found, the
-        mask is the whole foreground, and the log has a warning.
+        mask is the whole foreground, which its origin says (``part_foreground``).
+
+    Empty slices inside the scan are interpolated for the search, and are not in the mask.
 
     Raises:
-        InputError: If the given mask is empty or on another grid, or the scan has a skull and the brain extraction
-            is not installed.
+        InputError: If the given mask is empty or on another grid, the scan has too many empty slices, or it has a skull
+            and the brain extraction is not installed.
         Cancelled: If the user asked to stop.
     """
-    progress = progress or Progress()
+    empty = check_slices(volume)
+    found, how = _brain_mask(filled(volume, empty), given, progress or Progress(), turn_of)
+    return without(found, empty), how
+
+
+def _brain_mask(
+    volume: Volume,
+    given: Volume | None,
+    progress: Progress,
+    turn_of: Callable[[Volume, np.ndarray], np.ndarray] | None,
+) -> tuple[np.ndarray, Message]:
+    """Do the work of `brain_mask` for a scan without empty slices."""
     if given is not None:
         return given_mask(volume, given), Message("part_given_mask")
     progress.update(0.0, Message("progress_skull"))
@@ -151,11 +171,21 @@ def brain_mask(
     try:
         found = _of_any_contrast(volume, progress, turn_of)
     except NoBrainError:
-        log.warning(Message("whole_foreground_examined", name=volume.name))
         return _outline(volume), Message("part_foreground")
     if found.agreement < LEAST_AGREEMENT:
         log.warning(Message("extraction_doubtful", name=volume.name, agreement=found.agreement))
     return found.mask, Message(PARTS[found.transfer], package=DEEPBET.replace("==", " "))
+
+
+def brain_or_foreground(volume: Volume) -> np.ndarray:
+    """Return the brain of a scan of a training or an evaluation, bool (Z, Y, X), see `brain_mask`.
+
+    If no brain is found, it is the whole foreground, and the log has a warning.
+    """
+    mask, how = brain_mask(volume)
+    if how.code == "part_foreground":
+        log.warning(Message("whole_foreground_examined", name=volume.name))
+    return mask
 
 
 def _of_any_contrast(
@@ -298,13 +328,6 @@ def inside_of(values: np.ndarray, name: str) -> np.ndarray:
     raise InputError("mask_ambiguous", mask=name, low=low, high=high, count=len(distinct))
 
 
-def background_of(array: np.ndarray) -> float:
-    """Return the most frequent value on the six faces of a volume."""
-    faces = np.concatenate([array.take(end, axis).ravel() for axis in range(3) for end in (0, -1)])
-    values, counts = np.unique(faces, return_counts=True)
-    return float(values[counts.argmax()])
-
-
 def _shortest(counts: Sequence[int], volume: Volume) -> float:
     """Return the shortest side in mm of a box of `counts` voxels along (z, y, x)."""
     return float((np.asarray(counts) * volume.spacing[::-1]).min())
@@ -329,19 +352,25 @@ def _signal(array: np.ndarray, background: float) -> tuple[np.ndarray, float]:
 
 
 def _outline(volume: Volume) -> np.ndarray:
-    """Return the largest connected piece of the foreground, holes filled."""
+    """Return the largest connected piece of the foreground and others of the size of parts of a brain, holes filled."""
     background = background_of(volume.array)
     box = bounding_slices(volume.array != np.float32(background))
     mask = np.zeros(volume.array.shape, bool)
     if box is not None:
         signal, level = _signal(volume.array[box], background)
         # Interpolation leaves faint ripples around a brain, and dark fluid inside it is filled as a hole.
-        mask[box] = _largest_piece(signal > 0.02 * level)
+        mask[box] = _largest_piece(signal > 0.02 * level, LARGE_PIECE, volume.name)
     return mask
 
 
-def _largest_piece(mask: np.ndarray) -> np.ndarray:
-    """Return the largest face-connected piece of a mask (Z, Y, X), holes filled."""
+def _largest_piece(mask: np.ndarray, kept: float = 1.0, name: str = "") -> np.ndarray:
+    """Return the largest face-connected piece of a mask (Z, Y, X), holes filled.
+
+    Args:
+        mask: Any mask, bool.
+        kept: Pieces above this share of the mask are kept too, with a warning.
+        name: Name of the scan, for the warning.
+    """
     import SimpleITK as sitk
 
     pieces = sitk.ConnectedComponent(sitk.GetImageFromArray(mask.view(np.uint8)))
@@ -349,9 +378,16 @@ def _largest_piece(mask: np.ndarray) -> np.ndarray:
     # Slice by slice, because bincount converts labels to integers of twice their size.
     counts = sum(np.bincount(plane.ravel(), minlength=int(labels.max()) + 1) for plane in labels)
     largest = int(counts[1:].argmax()) + 1
+    chosen = pieces == largest
+    others = [number for number in np.flatnonzero(counts > kept * counts[1:].sum()) if number not in (0, largest)]
+    for number in others:
+        chosen = chosen | (pieces == int(number))
+    if others:
+        share = float(counts[others].sum() / counts[1:].sum())
+        log.warning(Message("brain_in_pieces", name=name, count=len(others) + 1, share=share))
     # One voxel of padding joins the background around a brain that touches the border.
-    padded = sitk.ConstantPad(pieces == largest, [1] * 3, [1] * 3, 0)
-    del labels, pieces
+    padded = sitk.ConstantPad(chosen, [1] * 3, [1] * 3, 0)
+    del labels, pieces, chosen
     return sitk.GetArrayFromImage(sitk.BinaryFillhole(padded))[1:-1, 1:-1, 1:-1] > 0
 
 
@@ -391,7 +427,7 @@ def _extract(volume: Volume, progress: Progress, transfer: str = "") -> Extracti
     if not SMALLEST_BRAIN_ML <= inside.sum() * volume.voxel_ml <= LARGEST_BRAIN_ML:
         raise NoBrainError(volume.name)
     mask = np.zeros(scan.shape, bool)
-    mask[box] = _largest_piece(inside)
+    mask[box] = _largest_piece(inside, LARGE_PIECE, volume.name)
     return Extraction(_on_grid_of(volume, mask), _agreement(mask, found), transfer)
 
 

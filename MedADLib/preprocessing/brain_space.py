@@ -14,6 +14,7 @@ from ..messages import Message
 from ..runtime.progress import Progress
 from ..volume import Volume
 from .brain_extraction import SMALLEST_BRAIN_ML, brain_mask
+from .empty_slices import bridged, empty_slices, filled
 from .intensity import PERCENTILES, IntensityUnit, Landmarks, PercentileScaling, bias_field, landmark_values
 from .registration import AlignmentQuality, affine_to_native, alignment_quality, best_turn, resample
 from .space import BRAIN, CEILING, Box, PreparedScan, ReferenceSpace
@@ -52,7 +53,12 @@ class BrainSpace(ReferenceSpace):
         return best_turn(self.image, self.mask, volume, rough)
 
     def _prepared(self, native: Volume, native_mask: np.ndarray, progress: Progress) -> PreparedBrain:
-        """Align, resample and normalise a scan, and correct its bias field; see `ReferenceSpace.prepared`."""
+        """Align, resample and normalise a scan, and correct its bias field; see `ReferenceSpace.prepared`.
+
+        Empty slices are interpolated on the grid of the model only: on that of the scan they are not examined.
+        """
+        scan, examined, empty = native, native_mask, empty_slices(native)
+        native, native_mask = filled(scan, empty), bridged(examined, empty)
         if native_mask.sum() * native.voxel_ml < SMALLEST_BRAIN_ML:
             raise InputError("brain_too_small", name=native.name, ml=native_mask.sum() * native.voxel_ml)
         with progress.timed("align"):
@@ -72,7 +78,7 @@ class BrainSpace(ReferenceSpace):
         scaling = self._scaling(corrected[mask], native.name)
         standard = np.where(mask, np.clip(scaling.forward(corrected), 0, CEILING), 0).astype(np.float32)
         similarity = self.similarity(corrected, standard, mask)
-        parts = (standard, mask, native, native_mask, self, scaling, similarity)
+        parts = (standard, mask, scan, examined, self, scaling, similarity)
         return PreparedBrain(*parts, to_native, bias, unit, quality)
 
     def _scaling(self, values: np.ndarray, name: str) -> Landmarks | PercentileScaling:
@@ -137,9 +143,15 @@ class PreparedBrain(PreparedScan):
         Alignment, bias field and intensity scaling are those of this scan, so that the two differ only where the images
         do, as a scan with and without a simulated lesion.
         """
-        image, _ = _resampled_brain(other, self.native_mask, self.template.image, self.to_native, self.unit)
+        empty = empty_slices(other)
+        brain = bridged(self.native_mask, empty)
+        image, _ = _resampled_brain(filled(other, empty), brain, self.template.image, self.to_native, self.unit)
         values = np.clip(self.scaling.forward(image / self.bias), 0, CEILING)
         return np.where(self.mask, values, 0).astype(np.float32)
+
+    def warnings(self) -> list[Message]:
+        """Return the empty slices of the scan, and how it differs from the training scans."""
+        return [*empty_slices(self.native).messages, *super().warnings()]
 
     def _detail(self, image: np.ndarray, part: Box) -> np.ndarray:
         """Return the detail of the scan that the model's grid is too coarse for, where the restoration keeps it."""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..messages import Message
-from .input_check import KnownModel, Verdict, looks_like_ct
+from .input_check import KnownModel, Verdict, labels_of, looks_like_ct
 from .registration import POOR, AlignmentQuality, angle_of, rotation_of
 from .space import BRAIN, MARGIN
 
@@ -34,15 +34,21 @@ UNFIT, DOUBTFUL = 0.2, 0.5
 USUAL_CORRELATION = 0.65
 # Of the correlation of the least similar training scan, for spaces without a registration.
 UNFIT_SHARE, LEAST_CORRELATION = 0.25, 0.3
-# Between the slopes of T2 (−0.3 or less), FLAIR (0.05 to 0.10) and T1 with contrast agent (0.23).
-INVERSE, FLAT = -0.1, 0.17
+# Spaces without a registration: a share of that correlation, and a multiple of the limit of the histogram distance. In
+# models of brain slices, radiographs of chests mostly have less than this share and 3 to 6 times the limit; slices of
+# other scanners have 0.54 or more even in another position, aligned ones 0.8 and 3 times the limit. Radiographs with
+# pneumonia in a model of normal chests have 1.5 times the limit at most.
+FAR_SHARE, FAR_TIMES = 0.53, 4.0
+# Slopes: of T2 −0.3 or less, of FLAIR 0.05 to 0.16, but 0.19 to 0.30 with a strong bias field, other gamma or 2 mm
+# voxels, of T1 with contrast agent 0.23. Between the last two limits the measures do not tell FLAIR from T1 with agent.
+INVERSE, FLAT, STEEP = -0.1, 0.17, 0.4
 LEAST_STRUCTURE, LEAST_OVERLAP = 0.2, 0.75
 # Degrees; a head that lies in a scanner is tilted by less.
 LARGEST_TILT = 40.0
 
 # Kinds of scans; `kind_name` has their words.
-KINDS = T1, T1_AGENT, T2, PD, T2_OR_PD, FLAIR, CT, OTHER_PART = (
-    *("t1", "t1_agent", "t2", "pd", "t2_or_pd", "flair", "ct", "other_part"),
+KINDS = T1, T1_AGENT, T2, PD, T2_OR_PD, FLAIR, FLAIR_OR_AGENT, CT, OTHER_PART, LABEL_MAP = (
+    *("t1", "t1_agent", "t2", "pd", "t2_or_pd", "flair", "flair_or_t1_agent", "ct", "other_part", "label_map"),
 )
 NAMES = {
     T1: "kind_t1",
@@ -51,8 +57,10 @@ NAMES = {
     PD: "kind_pd",
     T2_OR_PD: "kind_t2_or_pd",
     FLAIR: "kind_flair",
+    FLAIR_OR_AGENT: "kind_flair_or_t1_agent",
     CT: "kind_ct",
     OTHER_PART: "kind_other_part",
+    LABEL_MAP: "kind_label_map",
 }
 # Words in the modality of a model.
 WORDS = {
@@ -138,11 +146,21 @@ def judged(prepared: PreparedScan, examined: Message, model: KnownModel, describ
             if likeness < limits[1]:
                 doubts.insert(0, Message("fit_synthetic_contrast"))
         elif likeness < limits[0]:
-            facts = {name: measured[name] for name in ("structure", "contrast")}
-            unfit.append(Message("fit_other_contrast", **facts))
-            seems = seems or _seen(measured, quality, wanted)
+            kind = _seen(measured, quality, wanted)
+            # A part that is aligned to the whole template resembles it little, as a scan with contrast agent does.
+            if measured["overlap"] < space.limits["overlap"] and kind in ("", T1_AGENT, FLAIR_OR_AGENT, OTHER_PART):
+                kind = OTHER_PART
+                facts = {"overlap": measured["overlap"], "limit": space.limits["overlap"]}
+                unfit.append(Message("fit_part_missing", **facts))
+            else:
+                facts = {name: measured[name] for name in ("structure", "contrast")}
+                unfit.append(Message("fit_other_contrast", **facts))
+            seems = seems or kind
         elif likeness < limits[1]:
             doubts.insert(0, Message("fit_little_contrast", likeness=likeness))
+        if unfit and seems != CT and (labels := labels_of(prepared.native)):
+            unfit.insert(0, Message("fit_label_map", labels=labels))
+            seems = LABEL_MAP
         angle = angle_of(rotation_of(prepared.to_native))
         if angle > LARGEST_TILT:
             # Turned heads have other alignments that are nearly as good, and only a good one is certain.
@@ -151,6 +169,8 @@ def judged(prepared: PreparedScan, examined: Message, model: KnownModel, describ
             doubts.insert(0, Message("head_turned", angle=angle))
     elif _uncorrelated(space, measured):
         unfit.append(Message("fit_uncorrelated", correlation=measured["correlation"]))
+    elif _far(space, measured):
+        unfit.append(Message("fit_far", **{name: measured[name] for name in ("correlation", "histogram")}))
     if unfit:
         return Fit("unfit", (*unfit, *doubts), seems, measured)
     return Fit("doubtful" if doubts else "fits", tuple(doubts), "", measured)
@@ -178,6 +198,13 @@ def _uncorrelated(space: ReferenceSpace, measured: dict[str, float]) -> bool:
     return least >= LEAST_CORRELATION and measured["correlation"] < UNFIT_SHARE * least
 
 
+def _far(space: ReferenceSpace, measured: dict[str, float]) -> bool:
+    """Return whether both measures of a scan are far beyond the limits that the training scans set."""
+    least = _least_correlation(space)
+    unlike = least >= LEAST_CORRELATION and measured["correlation"] < FAR_SHARE * least
+    return unlike and measured["histogram"] > FAR_TIMES * space.limits["histogram"]
+
+
 def _seen(measured: dict[str, float], quality: AlignmentQuality, wanted: set[str]) -> str:
     """Return what an unfit scan seems to be; of another contrast only where the mean is a T1 image."""
     if quality.failed or measured["overlap"] < LEAST_OVERLAP:
@@ -188,7 +215,9 @@ def _seen(measured: dict[str, float], quality: AlignmentQuality, wanted: set[str
         return T2_OR_PD
     if measured["structure"] < LEAST_STRUCTURE:
         return ""
-    return FLAIR if measured["contrast"] < FLAT else T1_AGENT
+    if measured["contrast"] < FLAT:
+        return FLAIR
+    return FLAIR_OR_AGENT if measured["contrast"] < STEEP else T1_AGENT
 
 
 def brain_measures(image: np.ndarray, mask: np.ndarray, space: ReferenceSpace) -> dict[str, float]:

@@ -17,7 +17,8 @@ import numpy as np
 from ..messages import Message, say
 from ..runtime.versions import installed_version
 from ..volume import LARGEST_MM, Volume, is_single_slice, largest_extent
-from .brain_extraction import SMALLEST_BRAIN_ML, background_of, is_skull_stripped
+from .brain_extraction import SMALLEST_BRAIN_ML, is_skull_stripped
+from .empty_slices import background_of, empty_slices, filled
 
 SAMPLE_VOXELS, PAIRS = 2_000_000, 300_000
 THICK_MM = 5.0
@@ -108,7 +109,11 @@ def inspect(volume: Volume, model: KnownModel | None = None, masked: bool = Fals
     elif whole:
         facts.append(Message("scan_whole"))
     else:
-        stripped = is_skull_stripped(volume)
+        empty = empty_slices(volume)
+        if empty.too_many:
+            return InputReport(tuple(facts), "unfit", (*doubts, empty.too_many))
+        doubts += empty.messages
+        stripped = is_skull_stripped(filled(volume, empty))
         tissue_ml = _tissue_ml(sample)
         if stripped and tissue_ml < 0.75 * SMALLEST_BRAIN_ML:
             return InputReport(tuple(facts), "unfit", (*doubts, Message("scan_little_tissue", ml=tissue_ml)))
@@ -180,10 +185,8 @@ def _sample(volume: Volume) -> Volume:
 def _value_doubts(volume: Volume, sampled: Volume, model: KnownModel | None, anything: bool) -> Iterator[Message]:
     """Yield doubts from the values of the scan."""
     sample = sampled.array
-    whole = sample.dtype.kind in "biu" or bool((sample == np.rint(sample)).all())
-    labels = np.unique(sample).size if whole else 0
-    if whole and labels <= MOST_LABELS and _equal_neighbours(volume.array, background_of(sample)) > EQUAL_NEIGHBOURS:
-        yield Message("scan_label_map", labels=int(labels))
+    if labels := _labels(volume, sample):
+        yield Message("scan_label_map", labels=labels)
         return
     if anything:
         # The check cannot tell which modality a model of any part of the body was trained on; only the run can.
@@ -193,6 +196,18 @@ def _value_doubts(volume: Volume, sampled: Volume, model: KnownModel | None, any
             yield Message("scan_ct_not_modality", model=model.name, modality=model.modality)
         else:
             yield Message("scan_ct")
+
+
+def labels_of(volume: Volume) -> int:
+    """Return how many different values a volume has that looks like a label map; 0 for a scan."""
+    return _labels(volume, _sample(volume).array)
+
+
+def _labels(volume: Volume, sample: np.ndarray) -> int:
+    whole = sample.dtype.kind in "biu" or bool((sample == np.rint(sample)).all())
+    labels = int(np.unique(sample).size) if whole else 0
+    few = 0 < labels <= MOST_LABELS
+    return labels if few and _equal_neighbours(volume.array, background_of(sample)) > EQUAL_NEIGHBOURS else 0
 
 
 def looks_like_ct(volume: Volume) -> bool:

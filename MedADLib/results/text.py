@@ -25,8 +25,14 @@ SMALLEST = "smallest_region_ml"
 # Part of each out-of-distribution warning in results of version 0.1, which hold no codes of warnings.
 EARLIER_WORDS = "unlike the model's training data"
 # Codes of the reasons of a scan that does not fit, and of one that fits doubtfully.
-UNFIT = ("fit_header", "fit_ct", "fit_no_brain", "fit_not_aligned", "fit_other_contrast", "fit_uncorrelated")
-DOUBTS = ("head_turned", "fit_little_contrast", "out_of_distribution", "brain_overlap_low", "volume_other_shape")
+UNFIT = (
+    *("fit_header", "fit_ct", "fit_no_brain", "fit_not_aligned", "fit_part_missing", "fit_other_contrast"),
+    *("fit_uncorrelated", "fit_far", "fit_label_map"),
+)
+DOUBTS = (
+    *("empty_slices_bridged", "head_turned", "fit_little_contrast", "out_of_distribution", "brain_overlap_low"),
+    "volume_other_shape",
+)
 # Codes of the number of regions: only specks, none, one, several; with and without their meaning in healthy scans.
 COUNTED = ("specks_counted", "no_region_counted", "region_counted", "regions_counted")
 COUNTED_BARE = ("specks_counted_bare", "no_region_counted_bare", "region_counted_bare", "regions_counted_bare")

@@ -199,6 +199,9 @@ class Calibration:
         if self.reference.unit != RARITY:
             raise ModelError("calibration_unit")
         for mode in (self, self.fast):
+            # A rarity is never negative.
+            if mode is not None and mode.reference.maxima.min() < 0:
+                raise ModelError("calibration_numbers")
             if mode is not None and not _fits(mode.map_scores, mode.reference):
                 raise ModelError("calibration_numbers")
         if self.fast is None:

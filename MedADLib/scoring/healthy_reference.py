@@ -15,8 +15,10 @@ from .scan_score import METHOD, NAMES
 
 ARRAYS = ("maxima", "sample_scores", "thresholds", "false_positive_ml")
 MOST_VALUES = 100_000
-# A field of view of 4 m on each side.
-MOST_ML = 6.4e7
+# A sum over the codes or voxels of a scan is below.
+MOST_SCORE = 1e9
+# From 0.1 mm to 4 m on each side.
+LEAST_ML, MOST_ML = 1e-6, 6.4e7
 # Units of an anomaly map: −log10 of the healthy exceedance, and that of earlier versions, SD above the healthy mean.
 RARITY, Z_SCORE = UNITS = ("rarity", "z")
 
@@ -97,8 +99,15 @@ class HealthyReference:
         points = len(self.thresholds)
         if points < 2 or points != len(self.false_positive_ml) or np.diff(self.thresholds).min() <= 0:
             raise ModelError("calibration_thresholds")
-        if not 0 < self.brain_ml <= MOST_ML:
+        if not LEAST_ML <= self.brain_ml <= MOST_ML:
             raise ModelError("calibration_no_volume")
+        # Scores from the map are never negative; the method's own may be.
+        least = -MOST_SCORE if self.scan_score == METHOD else 0.0
+        if not least <= self.sample_scores.min() <= self.sample_scores.max() <= MOST_SCORE:
+            raise ModelError("calibration_numbers")
+        above = self.false_positive_ml
+        if above.min() < 0 or above.max() > self.brain_ml * (1 + 1e-6):
+            raise ModelError("calibration_numbers")
         if self.threshold.amount > LARGEST_NUMBER:
             raise ModelError("calibration_numbers")
         if self.unit not in UNITS or self.scan_score not in NAMES:

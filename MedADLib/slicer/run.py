@@ -33,6 +33,12 @@ if TYPE_CHECKING:
 NO_ALIGNMENT = "alignment_failed"
 
 
+def cannot_be_forced(refusal: str) -> bool:
+    """Return whether a run refuses a scan even if it is forced, because the scan cannot be aligned."""
+    facts = getattr(refusal, "parameters", {})
+    return getattr(refusal, "code", "") == NO_ALIGNMENT or facts.get("force") == Message("force_helps_not")
+
+
 @dataclass(frozen=True, eq=False)
 class Outcome:
     """How a run ended.
@@ -153,7 +159,7 @@ class Run:
         if self._removed:
             self._end(Outcome("failed", Message("scan_removed")))
             return
-        unfit = kind == UnfitError.__name__ and getattr(message, "code", "") != NO_ALIGNMENT
+        unfit = kind == UnfitError.__name__ and not cannot_be_forced(message)
         self._end(Outcome("failed", message, unfit=unfit))
 
     def cancelled(self) -> None:

@@ -26,7 +26,7 @@ from ..io.reading import read_image
 from ..io.reading_options import ReadingOptions
 from ..io.sources import Source
 from ..messages import Message
-from ..preprocessing.brain_extraction import brain_mask
+from ..preprocessing.brain_extraction import brain_or_foreground
 from ..preprocessing.grids import BRAIN_VOXELS, LARGEST_SIDE, VOLUME_VOXELS
 from ..preprocessing.space import BRAIN, SLICE, VOLUME, PreparedScan, ReferenceSpace
 from ..preprocessing.spaces import template_from_tensors
@@ -71,7 +71,7 @@ class HealthyData:
 def read_scan(scan: Source | Path) -> tuple[Volume, np.ndarray]:
     """Read a scan and extract its brain mask (Z, Y, X)."""
     volume = scan.read() if isinstance(scan, Source) else read_image(scan)
-    return volume, brain_mask(volume)[0]
+    return volume, brain_or_foreground(volume)
 
 
 def healthy_data(

@@ -136,6 +136,7 @@ def test_the_choices_reach_the_detector(scan, out, tmp_path):
 
 def test_a_scan_that_does_not_fit_ends_with_exit_code_4(scan, out, capsys):
     facts = {"name": "scan", "model": "brain-t1", "reason": Message("fit_no_brain"), "models": Message("another_model")}
+    facts["force"] = Message("force_helps")
 
     def refuse(volume, model, settings, progress):
         if settings.force:
@@ -162,6 +163,20 @@ def test_check_judges_each_scan_in_a_line(scan, tmp_path, capsys, monkeypatch):
     verdicts = iter([Fit("unfit", (Message("fit_no_brain"),))])
     assert run("check", scan) == 4 and str(Message("fit_no_brain")) in capsys.readouterr().err
     assert {len(row) for row in rows} == {len(rows[0])}
+
+
+def test_check_writes_events(scan, tmp_path, capsys, monkeypatch):
+    verdicts = iter([Fit("unfit", (Message("fit_no_brain"),), "ct", {"likeness": 0.0}), Fit()])
+    monkeypatch.setattr(detection, "fit_of", lambda volume, model, progress: next(verdicts))
+    assert run("check", scan, tmp_path / "missing.nii.gz", scan, "--json-log") == 1
+    events = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    results = [event for event in events if event["event"] == "result"]
+    assert [event["verdict"] for event in results] == ["unfit", "error", "fits"]
+    assert results[0]["seems"] == "ct" and results[0]["measured"] == {"likeness": 0.0}
+    (reason,) = results[0]["reasons"]
+    assert reason == {"message": "no brain was found in the scan", "code": "fit_no_brain", "parameters": {}}
+    assert results[1]["reasons"][0]["code"] == "not_found"
+    assert "path" in results[1]["reasons"][0]["parameters"] and results[2]["reasons"] == []
 
 
 def test_stdout_holds_json_lines_alone_with_json_log(scan, out, capsys):

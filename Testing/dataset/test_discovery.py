@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
+import os
 
 import numpy as np
 import pytest
-from support.dicom_frames import VOXELS, frames_of, write_frames
+from support.dicom_frames import VOXELS, frames_of, write_classic, write_frames
 from support.image_files import GREY, SERIES, write, write_slice
 from support.raised import raises
 
@@ -148,6 +149,56 @@ def test_links_are_followed_once_and_derivatives_are_left_out(tmp_path, caplog):
     (data / "sub-02").symlink_to(tmp_path / "store", target_is_directory=True)
     (data / "sub-01" / "up").symlink_to(data, target_is_directory=True)
     (data / "sub-03_T1w.nii.gz").symlink_to(tmp_path / "store" / "sub-02_T1w.nii.gz")
-    assert sorted(find_scans(data)) == ["sub-01_T1w", "sub-02_T1w", "sub-03_T1w"]
-    assert sorted(record.msg.code for record in caplog.records) == ["derivatives_left_out", "link_left_out"]
+    assert sorted(find_scans(data)) == ["sub-01_T1w", "sub-02_T1w"]
+    codes = ["derivatives_left_out", "link_left_out", "link_left_out"]
+    assert sorted(record.msg.code for record in caplog.records) == codes
     assert list(find_scans(data / "derivatives")) == ["sub-01_T1w"]
+
+
+@pytest.mark.parametrize("name", ["Derivatives", "DERIVATIVES"])
+def test_derivatives_are_left_out_in_capitals_too(tmp_path, caplog, name):
+    touch(tmp_path, "sub-01/sub-01_T1w.nii.gz", f"sub-01/{name}/sub-01_strip_T1w.nii.gz", f"{name}/sub-01_T1w.nii.gz")
+    assert list(find_scans(tmp_path)) == ["sub-01_T1w"]
+    assert [record.msg.code for record in caplog.records] == ["derivatives_left_out"] * 2
+
+
+def test_a_scan_counts_once_and_goes_before_a_link_to_it(tmp_path, caplog):
+    data = tmp_path / "data"
+    touch(data, "z/sub-09_T1w.nii.gz")
+    (data / "a_T1w.nii.gz").symlink_to(data / "z" / "sub-09_T1w.nii.gz")
+    (tmp_path / "link").symlink_to(data)
+    for folder in (data, tmp_path / "link"):
+        caplog.clear()
+        assert [source.path for source in find_scans(folder).values()] == [folder / "z" / "sub-09_T1w.nii.gz"]
+        assert [record.msg.parameters["path"] for record in caplog.records] == [str(folder / "a_T1w.nii.gz")]
+
+
+def test_links_to_distinct_scans_are_scans(tmp_path, caplog):
+    touch(tmp_path / "store", "MD5-1.nii.gz", "MD5-2.nii.gz", "MD5-3.nii.gz")
+    data = tmp_path / "data"
+    for number in (1, 2, 3):
+        (data / f"sub-0{number}").mkdir(parents=True)
+        link = data / f"sub-0{number}" / f"sub-0{number}_T1w.nii.gz"
+        link.symlink_to(tmp_path / "store" / f"MD5-{number}.nii.gz")
+    assert list(find_scans(data)) == ["sub-01_T1w", "sub-02_T1w", "sub-03_T1w"] and not caplog.records
+
+
+def test_a_series_of_links_is_a_scan_once(tmp_path, caplog):
+    for number, pixels in enumerate(VOXELS[:4]):
+        place = {"ImagePositionPatient": [0, 0, 3.0 * number], "InstanceNumber": number + 1}
+        write_classic(tmp_path / "store" / f"{number}.dcm", pixels, **place)
+    for name in ("one", "two"):
+        (tmp_path / "data" / name).mkdir(parents=True)
+        for number in range(4):
+            (tmp_path / "data" / name / f"{number}.dcm").symlink_to(tmp_path / "store" / f"{number}.dcm")
+    assert list(find_scans(tmp_path / "data")) == ["one"]
+    assert [record.msg.code for record in caplog.records] == ["link_left_out"]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes of POSIX")
+def test_pipes_in_a_folder_are_left_out(tmp_path, caplog):
+    touch(tmp_path, "sub-01_T1w.nii.gz")
+    for name in ("pipe.nii.gz", "pipe.npz", "pipe.dcm", "pipe"):
+        os.mkfifo(tmp_path / name)
+    assert list(find_scans(tmp_path)) == ["sub-01_T1w"]
+    assert [record.msg.code for record in caplog.records] == ["special_left_out"] * 4

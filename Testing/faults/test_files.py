@@ -7,13 +7,16 @@ import json
 import logging
 import os
 import signal
+import socket
 import struct
 import threading
 import tracemalloc
 from pathlib import Path
 
+import numpy as np
 import pytest
 from support.command_line import run
+from support.dicom_frames import VOXELS, frames_of, write_frames
 from support.image_files import refused
 from support.raised import raises
 from support.volume_files import meta, nifti, nrrd
@@ -23,7 +26,7 @@ from MedADLib.errors import InputError
 from MedADLib.io import child_reading
 from MedADLib.io.child_reading import ChildReader
 from MedADLib.io.reading import read_image
-from MedADLib.io.sources import named_scan
+from MedADLib.io.sources import Source, named_scan
 
 SUFFIXES = (".nii", ".nii.gz", ".nrrd", ".mha", ".png", ".npz")
 
@@ -130,6 +133,30 @@ def test_case_08_a_reader_that_crashes_or_hangs(alone, checked, sound, tmp_path,
         alone(tmp_path / "pipe.nii", "not_a_file")
     finally:
         reader.close()
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes of POSIX")
+@pytest.mark.parametrize("suffix", (*SUFFIXES, ".dcm", ".mgz", ".hdr", ""))
+def test_case_08_pipes_devices_and_sockets_are_refused_at_once(alone, tmp_path, suffix, monkeypatch):
+    pipe, device, listening = (tmp_path / f"{name}{suffix}" for name in ("pipe", "device", "socket"))
+    os.mkfifo(pipe)
+    device.symlink_to(os.devnull)
+    # The path of a socket is short.
+    monkeypatch.chdir(tmp_path)
+    with socket.socket(socket.AF_UNIX) as bound:
+        bound.bind(listening.name)
+    for path in (pipe, device, listening):
+        for read in (read_image, named_scan, lambda path: Source(path, "scan", "scan").read()):
+            with raises(InputError, "not_a_file"):
+                read(path)
+    alone(pipe, "not_a_file")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes of POSIX")
+def test_case_08_a_pipe_beside_slices_is_left_out(tmp_path):
+    write_frames(tmp_path / "a.dcm", frames_of())
+    os.mkfifo(tmp_path / "pipe")
+    assert np.array_equal(named_scan(tmp_path).read().array, VOXELS)
 
 
 NAMES = {"accents": "große Aufnahme é", "other letters": "頭部 МРТ", "line break": "one\ntwo", "long": "x" * 200}

@@ -12,7 +12,7 @@ from support.raised import raises
 from support.source_code import ROOT
 from support.volume_files import ARRAY, nifti
 
-from MedADLib.detection import Settings, detect
+from MedADLib.detection import Settings, detect, fit_of
 from MedADLib.errors import InputError, UnfitError
 from MedADLib.io.reading import read_image
 from MedADLib.modelfile.model import Model, load_model
@@ -92,8 +92,26 @@ def test_case_34_half_of_the_head_is_missing(model, toy):
     half = slice(0, 18)
     cut = Volume(volume.array[half].copy(), volume.affine, "half")
     mask = cut.with_array(brain[half].astype(np.uint8))
-    prepared = model.template.prepared(cut, mask.array > 0)
-    assert "brain_overlap_low" in [message.code for message in prepared.warnings()]
+    found = fit_of(cut, model, mask)
+    codes = [message.code for message in found.reasons]
+    assert found.verdict in ("doubtful", "unfit") and "brain_overlap_low" in codes and found.seems in ("", "other_part")
+
+
+def test_case_34_slices_without_an_image(model, toy):
+    volume, brain = toy
+    for axis in range(3):
+        wrong, mask = volume.array.copy(), volume.with_array(brain.astype(np.uint8))
+        wrong[(slice(None),) * axis + (14,)] = 0
+        scan = volume.with_array(wrong)
+        found = fit_of(scan, model, mask)
+        assert found.verdict == "doubtful" and found.reasons[0].code == "empty_slices_bridged"
+        examined, _ = model.template.examined(scan, mask)
+        left = brain.copy()
+        left[(slice(None),) * axis + (14,)] = False
+        assert np.array_equal(examined, left)
+        wrong[(slice(None),) * axis + (slice(14, 20),)] = 0
+        with raises(InputError, "empty_slices"):
+            fit_of(volume.with_array(wrong), model, mask)
 
 
 def test_case_35_a_metal_outlier(model, toy):

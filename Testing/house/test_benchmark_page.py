@@ -21,6 +21,8 @@ WORDS = " ".join(PART.replace("**", "").split())
 MANY, FEW, MORE, EARLIER = "144-cases", "24-cases", "24-more", "earlier"
 # Of the choices, and of version 2.0.0.
 VALIDATION, BEFORE = "validation", "2.0.0"
+# Of the restorer in two and in three dimensions, after short trainings.
+SHORT = "slabs-and-blocks"
 DETECTORS = {
     "`brain-t1`": "synthetic_restoration",
     "`mahalanobis`": "mahalanobis",
@@ -166,6 +168,34 @@ def restorations(folder: str) -> Callable[[str], Values]:
     return values
 
 
+def short(label: str) -> Values:
+    """The values of a short training, of its raw map or as shipped, or those of the shipped model."""
+    detector, folder, raw = short_of(label)
+    if raw:
+        rows = [row for row in table(folder, "comparison") + table(folder, "kinds") if row["detector"] == detector]
+        rows = [row for row in rows if (row["pooling"], row["per-place"]) == ("no", "no")]
+        whole, *kinds = [row for row in rows if row.get("lesions") in (None, *KINDS)]
+        assert [row["lesions"] for row in kinds] == list(KINDS)
+    else:
+        whole = best(folder, "comparison", detector)
+        kinds = [best(folder, "kinds", detector, lesions=kind) for kind in KINDS]
+    found = [[whole["AP"], whole["AP low"], whole["AP high"]], [whole["AUROC"]], [whole["lesions hit at 1%"]]]
+    return found + [[row["AP"], row["lesions hit at 1%"]] for row in kinds]
+
+
+def short_of(label: str) -> tuple[str, str, bool]:
+    """Detector and folder of a row on the short trainings, and whether it is the raw map."""
+    name, _, raw = label.partition(", ")
+    name = DETECTORS.get(name, name)
+    return (RESTORER, FEW, bool(raw)) if name == RESTORER else (f"{RESTORER} ({name})", SHORT, bool(raw))
+
+
+def short_restorations(label: str) -> Values:
+    detector, folder, _ = short_of(label)
+    cost = only(folder, "cost", detector=detector)
+    return [*restorations(folder)(detector), [cost["median seconds"]], [cost["peak MB"]]]
+
+
 def minus(folder: str) -> Callable[[str], Values]:
     def values(detector: str) -> Values:
         found = []
@@ -199,6 +229,8 @@ SHOWN: dict[str, Callable[[str], Values]] = {
     "MS, one scan": real,
     "144 cases, restorations": restorations(MANY),
     "24 cases, restorations": restorations(FEW),
+    "24 cases, short trainings": short,
+    "short trainings, restorations": short_restorations,
 }
 
 
@@ -230,7 +262,7 @@ def test_the_targets_have_the_values_of_the_tables():
         value = target.measure(files, RESTORER)
         if "false regions" in title:
             assert (numbers(wanted), numbers(before), numbers(now)) == (["0", "1"], *map(false_regions, (FEW, MANY)))
-            assert reached == "no" and target.reached(value)
+            assert reached == "no" and not target.reached(value)
             continue
         assert numbers(wanted)[0] == numbers(target.wanted)[0], target.title
         assert close(now, f"{value:.6f}") and reached == ("yes" if target.reached(value) else "no"), target.title
@@ -277,6 +309,11 @@ def test_the_values_before_are_those_of_the_tables():
 
 def shipped(detector: str, column: str = "AP", folder: str = MANY, **wanted: str) -> str:
     return best(folder, "kinds" if wanted else "comparison", detector, **wanted)[column]
+
+
+def raw_map(detector: str) -> str:
+    rows = [row for row in table(FEW, "comparison") if row["detector"] == detector]
+    return next(row["AP"] for row in rows if (row["pooling"], row["per-place"]) == ("no", "no"))
 
 
 def three(value: str) -> str:
@@ -326,8 +363,8 @@ PLAIN = DETECTORS["its plain reconstruction"]
 WEAK_TEXTURE = by_contrast("texture")[0]
 FAE, FIELD = more("feature_autoencoder"), more("implicit_field")
 SENTENCES = [
-    f"raw map of all networks here ({three(FAE[1][0])}) and {three(FAE[0][0])} when calibrated, below latent "
-    f"restoration ({three(shipped(REST, folder=FEW))})",
+    f"raw map of these rivals ({three(FAE[1][0])}; `brain-t1` has {three(raw_map(RESTORER))}) and "
+    f"{three(FAE[0][0])} when calibrated, below latent restoration ({three(shipped(REST, folder=FEW))})",
     f"the highest AP of all calibrated maps on the MS patient ({three(FIELD[-3][0])}), but {three(FIELD[0][0])} on "
     "simulated lesions",
     f"{three(more('ensemble')[0][0])} against {three(shipped(RESTORER, folder=FEW))}, with "

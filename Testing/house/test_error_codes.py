@@ -35,6 +35,16 @@ def test_the_page_lists_every_code_with_its_class_and_sentence():
         assert f"| `{code}` |" in page
 
 
+def test_the_page_lists_every_warning():
+    codes = error_table.warned()
+    assert set(codes) <= set(messages._catalogue())
+    page = error_table.PAGE.read_text(encoding="utf-8").partition(error_table.WARNINGS_BEGIN)[2]
+    from MedADLib.results.text import DOUBTS, UNFIT
+
+    for code in (*DOUBTS, *UNFIT, "wrong_voxel", "surplus_data", "scan_in_train", "fast_mode", "computed_on_cpu"):
+        assert code in codes and f"| `{code}` |" in page
+
+
 def test_the_library_raises_no_sentences():
     plain = [
         f"{path.name}:{node.lineno}"

@@ -426,3 +426,95 @@ def test_the_list_of_series_of_one_number_shows_how_they_differ_but_no_patient(t
     assert second == "(MR, 4) 11:22:33 UID …4567.102"
     assert third.startswith("(MR, 4) “FLAIR") and third.endswith("UID …4567.103") and len(third) < 90
     assert "Jane" not in message and "DOE" not in message and "\x1b" not in message
+
+
+# Maps of the stored values beside the usual rescaling, of each slice.
+
+SLOPES = 1.0 + 0.25 * np.arange(COUNT)
+INTERCEPTS = -10.0 + 3.0 * np.arange(COUNT)
+TRUE = VOXELS * SLOPES[:, None, None] + INTERCEPTS[:, None, None]
+
+
+def real_world(slopes, intercepts, number):
+    item = Dataset()
+    item.RealWorldValueSlope, item.RealWorldValueIntercept = float(slopes[number]), float(intercepts[number])
+    return Items([item])
+
+
+def philips(image, slope, intercept):
+    """Add Philips's private scale of a linear map: the true value is (stored − intercept) / slope."""
+    block = image.private_block(0x2005, "Philips MR Imaging DD 001", create=True)
+    block.add_new(0x0E, "FL", 1 / slope)
+    block.add_new(0x0D, "FL", -intercept / slope)
+
+
+def write_scaled(folder, real=None, private=None, factor=1.0, **attributes):
+    """Write slices as a file each, with maps (slopes, intercepts) of some slices to real world and Philips's values."""
+    for number, pixels in enumerate(VOXELS):
+        own = {"ImagePositionPatient": [*CORNER[:2], CORNER[2] + SPACING[2] * number], "InstanceNumber": number + 1}
+        if real is not None and number in real:
+            own["RealWorldValueMappingSequence"] = real_world(SLOPES * factor, INTERCEPTS * factor, number)
+        path = write_classic(folder / f"{number}.dcm", pixels, **own, **attributes)
+        if private is not None and number in private:
+            image = pydicom.dcmread(path)
+            philips(image, SLOPES[number], INTERCEPTS[number])
+            image.save_as(path)
+
+
+@pytest.mark.parametrize("rescale", [{}, {"RescaleSlope": "1", "RescaleIntercept": "0"}, {"RescaleSlope": "2.5"}])
+@pytest.mark.parametrize("maps", ["real", "private", "both"])
+def test_a_scale_of_each_slice_beside_the_usual_rescaling_is_used(folder, rescale, maps):
+    every = range(COUNT)
+    write_scaled(folder, *(every if maps in (name, "both") else None for name in ("real", "private")), **rescale)
+    assert np.allclose(read_image(folder).array, TRUE, atol=0.01)
+
+
+def test_a_scale_of_each_frame_is_used_in_any_order_of_frames(folder):
+    frames = [
+        (pixels, {**own, "real_slope": float(slope), "real_intercept": float(start)})
+        for (pixels, own), slope, start in zip(frames_of(), SLOPES, INTERCEPTS)
+    ]
+    path = write_frames(folder / FILE, frames[3:] + frames[:3])
+    assert np.allclose(read_image(folder).array, TRUE, atol=0.01)
+    path = write_frames(folder / FILE, frames_of())
+    image = pydicom.dcmread(path)
+    for number, own in enumerate(image.PerFrameFunctionalGroupsSequence):
+        item = Dataset()
+        philips(item, SLOPES[number], INTERCEPTS[number])
+        own.private_block(0x2005, "Philips MR Imaging DD 005", create=True)
+        own.add_new(0x2005140F, "SQ", Items([item]))
+    image.save_as(path)
+    assert np.allclose(read_image(folder).array, TRUE, atol=0.01)
+
+
+def test_one_scale_of_all_slices_and_the_usual_rescaling_of_each_change_nothing(folder):
+    real = Dataset()
+    real.RealWorldValueSlope, real.RealWorldValueIntercept = 3.0, 7.0
+    write_scaled(folder, RealWorldValueMappingSequence=Items([real]), RescaleSlope="2")
+    assert np.array_equal(read_image(folder).array, VOXELS * 2.0)
+    for number, pixels in enumerate(VOXELS):
+        own = {"RescaleSlope": str(number + 1), "RealWorldValueMappingSequence": real_world(SLOPES, INTERCEPTS, number)}
+        position = [*CORNER[:2], CORNER[2] + SPACING[2] * number]
+        write_classic(folder / f"{number}.dcm", pixels, ImagePositionPatient=position, **own)
+    assert np.array_equal(read_image(folder).array, VOXELS * (1.0 + np.arange(COUNT))[:, None, None])
+
+
+def test_scales_that_some_slices_lack_or_that_contradict_each_other_are_refused(folder):
+    write_scaled(folder, real=range(COUNT - 1))
+    assert refused(folder, "rescaling_incomplete").parameters["count"] == 1
+    write_scaled(folder, private=range(1, COUNT))
+    assert refused(folder, "rescaling_incomplete").parameters["count"] == 1
+    # Another unit is no contradiction, another order of slices is.
+    write_scaled(folder, range(COUNT), range(COUNT), factor=40.0)
+    assert np.allclose(read_image(folder).array, TRUE * 40, atol=0.5)
+    write_scaled(folder, range(COUNT), range(COUNT), factor=SLOPES[::-1])
+    refused(folder, "rescaling_contradicts")
+
+
+def test_a_private_scale_without_its_creator_is_not_used(folder):
+    write_scaled(folder, private=range(COUNT))
+    for path in folder.iterdir():
+        image = pydicom.dcmread(path)
+        image[0x20050010].value = "ANOTHER VENDOR"
+        image.save_as(path)
+    assert np.array_equal(read_image(folder).array, VOXELS)

@@ -269,7 +269,7 @@ NIFTI_REFUSED = [
     ("<h", 70, (64,), "cut_short"),
     ("<h", 70, (128,), "several_components"),
     ("<h", 70, (1536,), "unknown_voxel_type"),
-    ("<f", 80, (np.nan,), "bad_spacing"),
+    ("<f", 80, (np.inf,), "bad_spacing"),
     ("<f", 80, (8,), "spacing_conflict"),
     # Only two of the three are set.
     ("<3f", 80, (-1, 8, 8), "spacing_conflict"),
@@ -289,6 +289,8 @@ NIFTI_READ = [
     ("<h", 72, (0,)),
     ("<f", 76, (0,)),
     ("<3f", 80, (-1, 2, 4)),
+    ("<f", 80, (np.nan,)),
+    ("<4f", 76, (np.nan,) * 4),
     ("<f", 136, (99,)),
 ]
 

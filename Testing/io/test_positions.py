@@ -88,7 +88,7 @@ def test_a_spacing_that_contradicts_the_sform_is_refused_unless_the_user_decides
     assert read_image(path, options=ReadingOptions(spacing=(4, 3, 5))).spacing == pytest.approx([4, 3, 5])
 
 
-@pytest.mark.parametrize("pixdim", [(0, 0, 0), (-1, -1, -1), (3, 0, 4)])
+@pytest.mark.parametrize("pixdim", [(0, 0, 0), (-1, -1, -1), (3, 0, 4), (np.nan,) * 3, (3, np.nan, 4)])
 @pytest.mark.parametrize("codes", [(0, 1), (1, 1), (2, 4)])
 def test_a_spacing_that_was_never_set_does_not_matter_beside_an_sform(tmp_path, pixdim, codes):
     lies_at(read_image(nifti(tmp_path / "scan.nii", pixdim=pixdim, codes=codes)), RAS)

@@ -209,3 +209,30 @@ def test_a_small_file_never_unpacks_to_a_gigabyte(tmp_path):
     load_model(tmp_path / "a.medad", REGISTRY)
     assert tracemalloc.get_traced_memory()[1] < 32 << 20
     tracemalloc.stop()
+
+
+@pytest.mark.parametrize(("least", "scan_score"), [(-2e11, "method"), (-0.1, "top_1pct"), (2e9, "volume")])
+def test_scores_that_no_scan_has_are_refused(saved, least, scan_score):
+    tensors = load(read_archive(saved)[CALIBRATION])
+    tensors["sample_scores"] = np.full(len(tensors["sample_scores"]), least)
+    document = json.loads(read_archive(saved)[MANIFEST])["calibration"] | {"scan_score": scan_score}
+    assert innermost(forge(saved, {CALIBRATION: save(tensors)}, calibration=document)) == "calibration_numbers"
+
+
+def test_a_negative_rarity_and_more_false_positives_than_brain_are_refused(saved):
+    original = saved.read_bytes()
+    for key, value in (("maxima", -1.0), ("false_positive_ml", -1.0), ("false_positive_ml", 1e7)):
+        tensors = load(read_archive(saved)[CALIBRATION])
+        tensors[key] = np.full(len(tensors[key]), value)
+        assert innermost(forge(saved, {CALIBRATION: save(tensors)})) == "calibration_numbers"
+        saved.write_bytes(original)
+
+
+def test_a_brain_has_the_volume_of_a_brain(saved):
+    original = saved.read_bytes()
+    for value, code in ((1e-30, "calibration_no_volume"), (0.001, "calibration_volume")):
+        tensors = load(read_archive(saved)[CALIBRATION])
+        tensors["false_positive_ml"] = np.zeros(len(tensors["false_positive_ml"]))
+        document = json.loads(read_archive(saved)[MANIFEST])["calibration"] | {"brain_ml": value}
+        assert innermost(forge(saved, {CALIBRATION: save(tensors)}, calibration=document)) == code
+        saved.write_bytes(original)

@@ -19,6 +19,7 @@ from MedADLib.preprocessing.brain_extraction import (
     Extraction,
     NoBrainError,
     brain_mask,
+    brain_or_foreground,
     holds_brain,
     inside_of,
     is_skull_stripped,
@@ -281,6 +282,8 @@ def test_without_a_brain_a_doubtful_one_of_other_intensities_does_not_count(monk
     answers(monkeypatch, inverted=0.85)
     mask, how = brain_mask(head()[0])
     assert how.code == "part_foreground" and mask.sum() > head()[1].sum()
+    assert not caplog.records, "a run may refuse the scan; its result has the warning"
+    assert np.array_equal(brain_or_foreground(head()[0]), mask)
     assert [record.msg.code for record in caplog.records] == ["whole_foreground_examined"]
     assert not holds_brain(head()[0])
 

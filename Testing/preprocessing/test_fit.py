@@ -14,6 +14,7 @@ from MedADLib.messages import Message
 from MedADLib.preprocessing import fit
 from MedADLib.preprocessing.fit import brain_measures, judged, kinds_of
 from MedADLib.preprocessing.registration import AlignmentQuality
+from MedADLib.preprocessing.slice_space import SliceSpace
 
 T1_MODEL = SimpleNamespace(name="t1", modality="T1-weighted MR of the brain", kind="3-D")
 OUTLINE = Message("part_outline")
@@ -106,6 +107,22 @@ def test_weak_contrast_and_a_turned_head_are_doubtful(space):
     assert judged(prepared(space, image, quality=poor), OUTLINE, T1_MODEL).verdict == "fits"
 
 
+def test_a_part_of_a_brain_is_called_a_part_and_no_other_contrast(space):
+    half = space.mask & (np.indices(space.mask.shape)[2] < space.mask.shape[2] // 2)
+    image = healthy(space)
+    weak = np.where(space.mask, 0.5 + 0.19 * (image - 0.5), 0).astype(np.float32)
+    for values, reason, seems in (
+        (weak, "fit_part_missing", "other_part"),
+        (flair(image), "fit_other_contrast", "flair"),
+    ):
+        for overlap in (0.85, 0.99):
+            similarity = space.similarity(values, values, half) | {"overlap": overlap}
+            found = judged(prepared(space, values, similarity=similarity), OUTLINE, T1_MODEL)
+            missing = overlap < space.limits["overlap"] and reason == "fit_part_missing"
+            assert found.verdict == "unfit" and found.reasons[0].code == (reason if missing else "fit_other_contrast")
+            assert found.seems == (seems if missing or seems == "flair" else "flair_or_t1_agent")
+
+
 def test_no_brain_and_hounsfield_units_are_unfit(space):
     found = judged(prepared(space, healthy(space)), Message("part_foreground"), T1_MODEL)
     assert (found.verdict, found.reasons[0].code, found.seems) == ("unfit", "fit_no_brain", "other_part")
@@ -149,3 +166,48 @@ def test_limits_follow_a_template_that_its_own_scans_resemble_less(space):
 )
 def test_words_of_a_modality_name_kinds_of_scans(modality, kinds):
     assert kinds_of(modality) == kinds
+
+
+@pytest.mark.parametrize(
+    ("slope", "seems"), [(0.1, "flair"), (0.25, "flair_or_t1_agent"), (0.35, "flair_or_t1_agent"), (0.5, "t1_agent")]
+)
+def test_flair_and_t1_with_agent_are_named_apart_only_where_the_measures_differ(slope, seems):
+    measured = {"contrast": slope, "structure": 0.5, "overlap": 0.93}
+    assert fit._seen(measured, AlignmentQuality(0.45, 0.6), {"t1"}) == seems
+    assert "FLAIR" in fit.kind_name("flair_or_t1_agent") and "agent" in fit.kind_name("flair_or_t1_agent")
+
+
+def test_a_label_map_is_named_as_such(space):
+    labels = np.where(space.mask, 1 + np.digitize(healthy(space, 0.0), (0.4, 0.6, 0.75)), 0)
+    inverse = np.where(space.mask, 1.05 - healthy(space), 0).astype(np.float32)
+    native = space.image.with_array(labels.astype(np.int16))
+    found = judged(prepared(space, inverse, native=native), OUTLINE, T1_MODEL)
+    assert (found.verdict, found.reasons[0].code, found.seems) == ("unfit", "fit_label_map", "label_map")
+    assert found.reasons[0].parameters["labels"] == 5
+    assert judged(prepared(space, healthy(space), native=native), OUTLINE, T1_MODEL).verdict == "fits"
+
+
+@pytest.mark.parametrize(
+    ("correlation", "histogram", "verdict"),
+    [
+        (0.33, 0.316, "unfit"), (0.49, 0.226, "unfit"),  # radiographs of chests in a model of brain slices
+        (0.53, 0.285, "doubtful"), (0.80, 0.165, "doubtful"), (0.45, 0.1, "doubtful"), (0.94, 0.02, "fits"),
+    ],
+)  # fmt: skip
+def test_another_organ_in_a_slice_is_unfit_if_both_measures_are_far(correlation, histogram, verdict):
+    limits = {"histogram": 0.052, "correlation": 0.893, "overlap": 0.93}
+    space = replace(SliceSpace.empty((32, 32)), limits=limits)
+    similarity = {"histogram": histogram, "correlation": correlation, "overlap": 1.0}
+    scan = SimpleNamespace(template=space, similarity=similarity, warnings=lambda: space.warnings(similarity))
+    found = judged(scan, Message("part_field_of_view"), SimpleNamespace(name="slices", modality="brain", kind="2-D"))
+    assert found.verdict == verdict
+    if verdict == "unfit":
+        assert found.reasons[0].code == "fit_far"
+
+
+def test_radiographs_with_pneumonia_stay_within_a_model_of_normal_chests():
+    limits = {"histogram": 0.201, "correlation": 0.5, "overlap": 0.93}
+    space = replace(SliceSpace.empty((32, 32)), limits=limits)
+    # The least similar one of 834.
+    assert not fit._far(space, {"correlation": 0.257, "histogram": 0.292, "overlap": 1.0})
+    assert not fit._uncorrelated(space, {"correlation": 0.257})

@@ -38,6 +38,8 @@ GROUPS = {
     "offset": ("TemporalPositionSequence", "TemporalPositionTimeOffset"),
     "flip": ("MRTimingAndRelatedParametersSequence", "FlipAngle"),
     "inversion": ("MRModifierSequence", "InversionTimes"),
+    "real_slope": ("RealWorldValueMappingSequence", "RealWorldValueSlope"),
+    "real_intercept": ("RealWorldValueMappingSequence", "RealWorldValueIntercept"),
     "coil": ("MRReceiveCoilSequence", "ReceiveCoilName"),
 }
 

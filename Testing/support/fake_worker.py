@@ -51,7 +51,8 @@ def detect(volume, model, settings, progress, judgement=None):
     if model["do"] == "unfitting" and not settings.force:
         from MedADLib.errors import UnfitError
 
-        facts = {"name": volume.name, "model": model["path"], "reason": "it is of another contrast", "models": "None"}
+        facts = {"name": volume.name, "model": model["path"], "reason": "it is of another contrast"}
+        facts |= {"models": "None", "force": "None"}
         raise UnfitError("scan_does_not_fit", **facts)
     globals()[model["do"]](progress)
     progress.stage("regions", 0.9, 1.0, "delineating regions")
@@ -75,7 +76,8 @@ class Judgement:
             return None
         if not self.alignable:
             return UnfitError("alignment_failed", name=self.name, model="brain-t1", information=0.1, limit=0.2)
-        facts = {"name": self.name, "model": "brain-t1", "reason": self.fit.reasons[0], "models": "None"}
+        facts = {"name": self.name, "model": "brain-t1", "reason": self.fit.reasons[0]}
+        facts |= {"models": "None", "force": "None"}
         return UnfitError("scan_does_not_fit_seems", kind="a FLAIR MR", **facts)
 
 

@@ -36,7 +36,7 @@ from ...errors import InputError
 from ...masks import bounding_slices, connected_components
 from ...volume import Volume
 from .anatomy import PositionMaps, Tissue
-from .painting import PAINTERS, Canvas
+from .painting import PAINTERS, Canvas, Layers
 
 CONTRASTS = {"weak": 0.5, "medium": 1.0, "strong": 2.0}
 # The position of a kind in this order is part of the seeds: new kinds come last.
@@ -93,15 +93,19 @@ class SimulatedLesion:
         mask: 1 in the lesion, uint8, on the same grid.
         description: One line of text.
         centre_ras: Centre of the lesion, or of the largest of several spots, RAS mm.
+        layers: Its soft weights, and the images that it displaced; None if there were none.
     """
 
     volume: Volume
     mask: Volume
     description: str
     centre_ras: tuple[float, float, float]
+    layers: Layers | None = None
 
 
-def insert_lesion(volume: Volume, brain_mask: np.ndarray, spec: LesionSpec, seed: int) -> SimulatedLesion:
+def insert_lesion(
+    volume: Volume, brain_mask: np.ndarray, spec: LesionSpec, seed: int, carried: np.ndarray | None = None
+) -> SimulatedLesion:
     """Insert a lesion into a healthy T1 scan; the same arguments give the same lesion.
 
     Args:
@@ -109,6 +113,8 @@ def insert_lesion(volume: Volume, brain_mask: np.ndarray, spec: LesionSpec, seed
         brain_mask: True in the brain, shape (Z, Y, X).
         spec: Specification of the lesion.
         seed: Random seed of position and size (unless given) and of the shape.
+        carried: Other images of the brain, (N, Z, Y, X), that lesions displace with its tissue; with them, soft weights
+            of the lesion are kept too.
 
     Returns:
         The scan with the lesion and the mask of the lesion.
@@ -131,6 +137,7 @@ def insert_lesion(volume: Volume, brain_mask: np.ndarray, spec: LesionSpec, seed
         key = [seed, list(RADII_MM).index(spec.kind), *([attempt] if attempt else [])]
         placing, shaping = (np.random.default_rng(stream) for stream in np.random.SeedSequence(key).spawn(2))
         canvas = Canvas(volume.array.astype(np.float32), brain, volume.spacing[::-1], levels, maps.frame)
+        canvas.layers = None if carried is None else Layers.of(carried)
         details = ""
         sites = _sites(volume, maps, spec, placing)
         for voxel, radius in sites:
@@ -147,6 +154,7 @@ def insert_lesion(volume: Volume, brain_mask: np.ndarray, spec: LesionSpec, seed
         mask=volume.with_array(canvas.lesion.astype(np.uint8), f"{volume.name}_lesion"),
         description=description,
         centre_ras=_centre(volume, canvas.lesion),
+        layers=canvas.layers,
     )
 
 

@@ -25,6 +25,27 @@ MOVED_MM, DOUBLED_MM, THIN_CORTEX_MM, FADE_MM = 1.75, 0.75, 3.5, 3.0
 DEEPEST_MM, CHANGED_SHARE = 22.0, 0.3
 
 
+@dataclass(frozen=True, eq=False)
+class Layers:
+    """Soft weights of a lesion and other images of the same brain, all float32 (Z, Y, X); changed in place.
+
+    Attributes:
+        core: Weight of the lesion, without the rim of a tumour, 0 to 1.
+        rim: Weight of the oedema of a tumour, 0 to 1.
+        carried: Images that are displaced with the tissue, float32 (N, Z, Y, X).
+    """
+
+    core: np.ndarray
+    rim: np.ndarray
+    carried: np.ndarray
+
+    @classmethod
+    def of(cls, carried: np.ndarray) -> Layers:
+        """Return layers without a lesion, with a copy of images (N, Z, Y, X) to displace."""
+        core, rim = np.zeros((2, *carried.shape[1:]), np.float32)
+        return cls(core, rim, carried.astype(np.float32))
+
+
 @dataclass(eq=False)
 class Canvas:
     """A scan with the lesions painted into it.
@@ -35,6 +56,7 @@ class Canvas:
         spacing: Voxel spacing along (z, y, x) in mm.
         tissue: Typical intensities of the scan without lesions.
         frame: Frame of reference of the brain.
+        layers: What else to keep of a lesion, for images of other contrasts; None if only the image counts.
         lesion: True where a lesion was painted, same shape; changed in place.
     """
 
@@ -43,6 +65,7 @@ class Canvas:
     spacing: np.ndarray
     tissue: Tissue
     frame: Frame
+    layers: Layers | None = None
     lesion: np.ndarray = field(init=False)
 
     def __post_init__(self) -> None:
@@ -62,9 +85,11 @@ class Canvas:
         held = soft(depth_mm(self.brain[patch.box], patch.spacing) - HELD_MM / 2, HELD_MM)
         outward = push(patch, ellipsoid, amount_mm, reach) * held
         self.image[patch.box] = displace(patch, self.image[patch.box], outward)
+        for image in self.layers.carried if self.layers else ():
+            image[patch.box] = displace(patch, image[patch.box], outward)
 
-    def put(self, patch: Patch, image: np.ndarray, weight: np.ndarray) -> None:
-        """Replace a patch and mark the lesion where its weight exceeds one half.
+    def put(self, patch: Patch, image: np.ndarray, weight: np.ndarray, rim: np.ndarray | None = None) -> None:
+        """Replace a patch and mark the lesion where its weight, or that of the rim around it, exceeds one half.
 
         No voxel of the brain gets darker than the darkest of the scan, since it would look like background.
         """
@@ -72,6 +97,13 @@ class Canvas:
         before = self.image[patch.box]
         bounded = np.maximum(image, np.minimum(before, np.float32(self.tissue.darkest)))
         self.image[patch.box] = np.where(brain, bounded, before)
+        if self.layers:
+            core = self.layers.core[patch.box]
+            np.maximum(core, brain * weight, out=core)
+        if rim is not None:
+            weight = np.maximum(weight, rim)
+            if self.layers:
+                self.layers.rim[patch.box] = brain * rim
         self.lesion[patch.box] |= brain & (weight > 0.5)
 
 
@@ -111,7 +143,7 @@ def paint_tumour(canvas: Canvas, voxel: np.ndarray, radius: float, contrast: flo
         details.append("brighter rim")
     painted = moved - 0.6 * drop * oedema
     painted = painted + core * (solid + _grain(canvas, patch, rng) - painted)
-    canvas.put(patch, painted, np.maximum(core, oedema))
+    canvas.put(patch, painted, core, oedema)
     return ", ".join(["", *details, "oedema"])
 
 

@@ -16,6 +16,7 @@ from ...modelfile.store import ModelSummary, list_models, titles
 from ...preprocessing.input_check import InputReport, inspect
 from ...results.text import out_of_distribution
 from ...worker.protocol import Judged
+from ..run import cannot_be_forced
 from ..scene.dicom_facts import lacks_spacing
 from ..scene.ownership import ROLE
 from ..scene.sequences import frames_of
@@ -248,7 +249,10 @@ def _brief(refusal: str) -> str:
     """Return the refusal of a scan in the words of the panel, with what the scan seems to be instead of the numbers."""
     codes = {"scan_does_not_fit": "chosen_scan_unfit", "scan_does_not_fit_seems": "chosen_scan_seems"}
     code = codes.get(getattr(refusal, "code", ""))
-    return translated(refusal if code is None else Message(code, **refusal.parameters))
+    if code is None:
+        return translated(refusal)
+    anyway = Message("anyway_helps_not" if cannot_be_forced(refusal) else "anyway_helps")
+    return translated(Message(code, **refusal.parameters, anyway=anyway))
 
 
 def _key(volume: slicer.vtkMRMLVolumeNode | None, model: ModelSummary | None, masked: bool) -> tuple:

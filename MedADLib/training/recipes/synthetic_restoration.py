@@ -59,7 +59,7 @@ CLEAR = 0.3
 def train(
     data: HealthyData, options: Options, folder: Path, progress: Progress, workers: int | None = None
 ) -> tuple[SyntheticRestoration, dict]:
-    """Train the restorer: 20,000 steps of 8 slabs of 96 × 96 pixels, about 100 minutes on two CPU cores.
+    """Train the restorer: 20,000 steps of 8 slabs of 96 × 96 pixels, 7,000 to 11,000 CPU seconds.
 
     See `trainers.Trainer`. ``options.extra`` may set ``channels``, ``mirror``, ``score``, ``erase`` and ``dimensions``.
     With ``dimensions=3`` a step has 3 blocks of 32 × 48 × 48 voxels.
