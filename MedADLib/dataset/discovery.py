@@ -114,7 +114,8 @@ def find_scans(
 
     Volumes are NIfTI, NRRD and MHA files, and folders of one DICOM series. Without volumes, every PNG, JPEG and DICOM
     file and every image of an NPZ file is a scan. Hidden files, the work folders of trainings and
-    folders of the name ``derivatives``, in capitals or not, are left out; links are followed, and each scan counts once.
+    folders of the name ``derivatives``, in capitals or not, are left out; links are followed, and each scan counts
+    once.
 
     Args:
         folder: Folder with the scans, or one NPZ file.

@@ -11,7 +11,7 @@ from ..errors import InputError
 
 
 def is_special(path: str | os.PathLike) -> bool:
-    """Return whether a path is a pipe, a device or a socket, which can hang its reader for ever; False if it is missing."""
+    """Return whether a path is a pipe, a device or a socket, which can hang its reader; False if it is missing."""
     try:
         mode = os.stat(path).st_mode
     except (OSError, ValueError):
