@@ -109,6 +109,22 @@ def test_many_wrong_voxels_of_a_coarse_scan_add_no_region(data_dir, mode):
     assert np.quantile(apart, 0.95) < MOST
 
 
+@pytest.mark.parametrize("factor", [1e6, -1e6])
+def test_a_block_of_metal_adds_no_region(data_dir, factor):
+    scan, model = troubled(data_dir, "reference"), load_model("brain-t1-atlas")
+    wanted, wrong = detect(scan, model), scan.array.astype(np.float32)
+    inside = np.argwhere(wanted.mask.array > 0)
+    block = tuple(slice(index, index + 2) for index in inside[len(inside) // 3])
+    wrong[block] = factor * wrong.max()
+    found = detect(scan.with_array(wrong), model)
+    assert [warning.parameters["count"] for warning in found.warnings if warning.code == "wrong_voxels"] == [8]
+    assert abs(found.score - wanted.score) < MOST and found.p_value == wanted.p_value
+    for one, other in ((found, wanted), (wanted, found)):
+        for region in one.regions:
+            # As above.
+            assert other.anomaly.array[one.labels.array == region.label].max() > other.threshold - 0.1
+
+
 def troubled(data_dir: Path, name: str) -> Volume:
     folder = data_dir.parent / "troubled-inputs"
     if not folder.is_dir():

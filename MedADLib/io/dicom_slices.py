@@ -171,7 +171,7 @@ def _contrast(frame: FrameGroups, count: int, dimensions: dict[str, int]) -> dic
     return {
         "component": _component(frame),
         "types": tuple(_image_types(frame)),
-        "echo": _number(frame, "EffectiveEchoTime", "MREchoSequence", top="EchoTime"),
+        "echo": _echo(frame),
         "stack": frame.text("StackID", CONTENT, top="-"),
         "in_stack": _number_in_stack(frame, dimensions),
         "number": _whole(_number(frame, "InstanceNumber")) if count == 1 else None,
@@ -179,6 +179,12 @@ def _contrast(frame: FrameGroups, count: int, dimensions: dict[str, int]) -> dic
         "diffusion": frame.text("DiffusionBValue", "MRDiffusionSequence"),
         "common": _common(frame, dimensions),
     }
+
+
+def _echo(frame: FrameGroups) -> float | None:
+    """Return the echo time in ms, also where some writers put it in files of several frames; None if it is unknown."""
+    echo = _number(frame, "EffectiveEchoTime", "MREchoSequence", top="-")
+    return _number(frame, "EchoTime", "MREchoSequence", TIMING) if echo is None else echo
 
 
 def _whole(value: float | None) -> int | None:

@@ -187,7 +187,9 @@ SENTENCES = {
     ),
     "several_components_of_signal": S(_("{folder} mixes parts of a complex signal: {components}"), ONE_STACK),
     "several_echoes": S(_("{folder} holds several echoes ({least:.3g} to {most:.3g} ms)"), ONE_STACK),
-    "several_time_points": S(_("{folder} holds {count} time points"), ONE_STACK),
+    "several_time_points": S(
+        _("{folder} holds {count} time points, or echoes that its header counts as time points"), ONE_STACK
+    ),
     "several_diffusion_weightings": S(_("{folder} holds {count} diffusion weightings"), ONE_STACK),
     "several_image_types": S(_("{folder} mixes {count} types of images in one series: {types}"), ONE_STACK),
     "several_values": S(

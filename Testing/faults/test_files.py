@@ -137,7 +137,7 @@ def test_case_08_a_reader_that_crashes_or_hangs(alone, checked, sound, tmp_path,
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes of POSIX")
 @pytest.mark.parametrize("suffix", (*SUFFIXES, ".dcm", ".mgz", ".hdr", ""))
-def test_case_08_pipes_devices_and_sockets_are_refused_at_once(alone, tmp_path, suffix, monkeypatch):
+def test_pipes_devices_and_sockets_are_refused_at_once(alone, tmp_path, suffix, monkeypatch):
     pipe, device, listening = (tmp_path / f"{name}{suffix}" for name in ("pipe", "device", "socket"))
     os.mkfifo(pipe)
     device.symlink_to(os.devnull)
@@ -153,7 +153,7 @@ def test_case_08_pipes_devices_and_sockets_are_refused_at_once(alone, tmp_path, 
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes of POSIX")
-def test_case_08_a_pipe_beside_slices_is_left_out(tmp_path):
+def test_a_pipe_beside_slices_is_left_out(tmp_path):
     write_frames(tmp_path / "a.dcm", frames_of())
     os.mkfifo(tmp_path / "pipe")
     assert np.array_equal(named_scan(tmp_path).read().array, VOXELS)

@@ -50,6 +50,45 @@ def test_wrong_voxels_of_any_number_sign_and_size_are_replaced_on_any_grid(mm, c
     assert found[changed].min() > 350 and found[changed].max() < 1.05 * scan.array.max()
 
 
+@pytest.mark.parametrize("mm", [1.0, 4.0])
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+@pytest.mark.parametrize("size", [(2, 2, 2), (3, 2, 4), (1, 1, 5)])
+def test_metal_of_several_voxels_is_replaced_from_around(mm, sign, size):
+    random = np.random.default_rng(7)
+    clean = np.where(np.indices((30, 32, 34)).min(axis=0) > 4, random.normal(900, 30, (30, 32, 34)), 0)
+    scan = Volume(clean.astype(np.float32), np.diag([mm, mm, mm, 1.0]), "scan")
+    brain, wrong = scan.array > 0, scan.array.copy()
+    block = tuple(slice(12, 12 + side) for side in size)
+    wrong[block] = sign * 9e8
+    # The brain that was found may have a hole there.
+    for mask in (brain, brain & (wrong < 1e6)):
+        found = without_wrong_voxels(scan.with_array(wrong), mask).array
+        assert found[block].min() > 800 and found[block].max() < 1000
+        found[block] = scan.array[block]
+        assert np.array_equal(found, scan.array)
+
+
+def test_metal_at_the_rim_of_the_brain_and_of_the_scan_is_replaced():
+    random = np.random.default_rng(8)
+    scan = Volume(random.normal(900, 30, (20, 24, 28)).astype(np.float32), np.diag([2, 2, 2, 1.0]), "scan")
+    brain, wrong = np.zeros(scan.array.shape, bool), scan.array.copy()
+    brain[:, 8:] = True
+    wrong[:2, 7:10, 10:12] = 9e8
+    found = without_wrong_voxels(scan.with_array(wrong), brain).array
+    assert found.max() < 1100 and np.array_equal(found[wrong < 1e8], scan.array[wrong < 1e8])
+
+
+def test_what_is_larger_than_some_ml_or_away_from_the_brain_stays():
+    random = np.random.default_rng(9)
+    clean = random.normal(900, 30, (60, 64, 68)).astype(np.float32)
+    brain = np.indices(clean.shape).min(axis=0) > 8
+    for place in ((slice(20, 30),) * 3, (slice(2, 4),) * 3):
+        wrong = clean.copy()
+        wrong[place] = 9e8
+        scan = Volume(wrong, np.diag([2, 2, 2, 1.0]), "scan")
+        assert without_wrong_voxels(scan, brain) is scan
+
+
 @pytest.mark.parametrize("value", VALUES.values(), ids=VALUES)
 @pytest.mark.parametrize("kind", [np.float32, np.int32])
 def test_a_wrong_pixel_of_a_slice_is_replaced(value, kind):
