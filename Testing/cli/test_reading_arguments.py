@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -118,7 +119,7 @@ def test_all_scans_of_a_folder_are_read_as_the_user_says(tmp_path):
 
 
 def test_check_reads_scans_as_the_user_says(tmp_path, monkeypatch, capsys):
-    seen = []
+    seen, t1_space = [], SimpleNamespace(any_contrast=False)
     monkeypatch.setattr(detection, "fit_of", lambda volume, model, progress: seen.append(volume) or Fit())
     path = meta(tmp_path / "a.mha", TransformMatrix=None, ElementSpacing=None)
     assert run("check", path) == 1 and "no_spacing" in capsys.readouterr().out
@@ -156,8 +157,8 @@ def test_evaluate_reads_masks_as_the_user_says_or_by_their_own_header(tmp_path):
 
 
 def test_a_real_scan_of_a_comparison_is_read_as_the_user_says_only_where_it_must_be(tmp_path, monkeypatch):
-    monkeypatch.setattr("MedADLib.evaluation.lesion_cases.brain_mask", lambda volume: (volume.array >= 0, ""))
-    seen = []
+    monkeypatch.setattr("MedADLib.evaluation.lesion_cases.brain_or_foreground", lambda volume: volume.array >= 0)
+    seen, t1_space = [], SimpleNamespace(any_contrast=False)
     monkeypatch.setattr(
         "MedADLib.evaluation.lesion_cases._prepared", lambda volume, *rest: seen.append((volume, *rest)) or (None, None)
     )
@@ -168,7 +169,7 @@ def test_a_real_scan_of_a_comparison_is_read_as_the_user_says_only_where_it_must
         if image == lacking:
             chance = Volume(chance.array, CENTRED)
         chance.write(tmp_path / "truth.nii.gz")
-        real_case(image, tmp_path / "truth.nii.gz", None, ReadingOptions("RAS"))
+        real_case(image, tmp_path / "truth.nii.gz", t1_space, ReadingOptions("RAS"))
     assert [orientation(volume) for volume, *_ in seen] == ["RAS", orientation(read_image(sound))]
     # The probability of a lesion counts from one half.
     assert all(np.array_equal(truth, ARRAY > 0.9) for _, _, truth, _ in seen)

@@ -253,7 +253,7 @@ def test_lesions_are_inserted_into_scans_of_another_folder(toy, tmp_path):
 
 
 def test_a_folder_without_other_scans_and_a_part_beside_it_are_refused(toy, tmp_path):
-    with raises(InputError, "no_other_scans", folder=toy.healthy):
+    with raises(InputError, "no_other_scans", folder=str(toy.healthy)):
         compare(toy, tmp_path / "out", [toy.models["atlas"]], "--into", str(toy.healthy))
     with raises(InputError, "into_and_part"):
         compare(toy, tmp_path / "out", [toy.models["atlas"]], "--into", str(tmp_path), "--part", "validation")

@@ -57,8 +57,8 @@ def test_a_marked_spot_comes_back_where_it_was_and_lies_at_its_place_on_the_grid
     volume, space = noisy(shape, linear), VolumeSpace.empty((48, 64, 64), (1.0, 1.0, 1.0))
     marked = tuple(int(n * share) for n, share in zip(shape, (0.3, 0.6, 0.7)))
     array = volume.array.copy()
-    # A single voxel of this intensity would be a hot one, which is replaced.
-    array[tuple(slice(n - 1, n + 2) for n in marked)] = 5000
+    # A single voxel of this intensity would be a hot one, and several of a far higher one metal, which are replaced.
+    array[tuple(slice(n - 1, n + 2) for n in marked)] = 800
     scan = prepared(space, volume.with_array(array))
     spot = np.where(scan.image >= scan.image.max() - 0.01, np.float32(1), 0)
     there = space.image.ras_from_voxels(np.argwhere(spot)).mean(axis=0) + scan.to_native[:3, 3]

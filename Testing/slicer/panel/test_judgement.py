@@ -153,7 +153,7 @@ def test_the_same_content_is_judged_once(open_panel):
 def test_a_large_scan_is_handed_over_in_steps_and_a_run_need_not_wait(open_panel, monkeypatch):
     from MedADLib.results import exchange
 
-    monkeypatch.setattr(exchange, "PART_BYTES", 2000)
+    monkeypatch.setattr(exchange, "PART_BYTES", 50)
     panel = open_panel("quickly")
 
     def steps_are_taken():
