@@ -119,7 +119,7 @@ def test_all_scans_of_a_folder_are_read_as_the_user_says(tmp_path):
 
 
 def test_check_reads_scans_as_the_user_says(tmp_path, monkeypatch, capsys):
-    seen, t1_space = [], SimpleNamespace(any_contrast=False)
+    seen = []
     monkeypatch.setattr(detection, "fit_of", lambda volume, model, progress: seen.append(volume) or Fit())
     path = meta(tmp_path / "a.mha", TransformMatrix=None, ElementSpacing=None)
     assert run("check", path) == 1 and "no_spacing" in capsys.readouterr().out
