@@ -14,7 +14,7 @@ from ..messages import Message
 from ..runtime.progress import Progress
 from ..volume import Volume
 from .brain_extraction import SMALLEST_BRAIN_ML, brain_mask
-from .empty_slices import bridged, empty_slices, filled
+from .empty_slices import EmptySlices, bridged, empty_slices, filled
 from .intensity import PERCENTILES, IntensityUnit, Landmarks, PercentileScaling, bias_field, landmark_values
 from .registration import AlignmentQuality, affine_to_native, alignment_quality, best_turn, resample
 from .space import BRAIN, CEILING, Box, PreparedScan, ReferenceSpace
@@ -79,7 +79,7 @@ class BrainSpace(ReferenceSpace):
         standard = np.where(mask, np.clip(scaling.forward(corrected), 0, CEILING), 0).astype(np.float32)
         similarity = self.similarity(corrected, standard, mask)
         parts = (standard, mask, scan, examined, self, scaling, similarity)
-        return PreparedBrain(*parts, to_native, bias, unit, quality)
+        return PreparedBrain(*parts, to_native, bias, unit, quality, empty)
 
     def _scaling(self, values: np.ndarray, name: str) -> Landmarks | PercentileScaling:
         """Return the scaling of the brain's intensities (N,) of a scan."""
@@ -130,12 +130,14 @@ class PreparedBrain(PreparedScan):
         bias: Bias field on the grid of the model, float32 (Z, Y, X).
         unit: Zero point and unit of the scan's intensities; `bias` and `scaling` apply to intensities in this unit.
         quality: Quality of the alignment.
+        empty: Empty slices of the scan.
     """
 
     to_native: np.ndarray
     bias: np.ndarray
     unit: IntensityUnit
     quality: AlignmentQuality = AlignmentQuality(1.0, 1.0)
+    empty: EmptySlices = EmptySlices()
 
     def standardised(self, other: Volume) -> np.ndarray:
         """Bring another image on the grid of the scan to the model's space as this scan, float32 (Z, Y, X).
@@ -151,7 +153,7 @@ class PreparedBrain(PreparedScan):
 
     def warnings(self) -> list[Message]:
         """Return the empty slices of the scan, and how it differs from the training scans."""
-        return [*empty_slices(self.native).messages, *super().warnings()]
+        return [*self.empty.messages, *super().warnings()]
 
     def _detail(self, image: np.ndarray, part: Box) -> np.ndarray:
         """Return the detail of the scan that the model's grid is too coarse for, where the restoration keeps it."""

@@ -28,15 +28,13 @@ from ...methods.slicewise import examined_slices
 from ...methods.synthetic_restoration import coordinates, slab_indices
 from ...runtime.progress import Progress
 from ..data import HealthyData, Scan
-from ..loop import fit
-from ..prefetching import Prefetched
-from .synthetic_restoration import BATCH, COARSER, EASY_UNTIL, RATE, Check, Learned, learned, moved, occupied_plane
+from .synthetic_restoration import BATCH, COARSER, RATE, Learned, fitted, learned, moved, occupied_plane
 
 if TYPE_CHECKING:
     from ..config import Options
 
 STEPS = 30000
-# Contrasts have more variety than anomalies: fewer sampled voxels suffice for their bands.
+# So many voxels suffice to find the intensity bands of a contrast.
 BAND_SAMPLE = 1000
 DRAWN = 53
 
@@ -61,25 +59,9 @@ def train(
     method.network.healthy.copy_(torch.from_numpy(shares))
     source = ContrastSource.of(scans, scans, shares, data)
     held_out = ContrastSource.of(anatomies(data.validation, data, progress), scans, shares, data)
-    plan = options.plan(options.steps or STEPS, RATE)
     progress.stage("restorer of any contrast", 0.05, 0.9)
-    multiple, mirror = method.parameters.multiple, method.parameters.mirror
-
-    def batch(step: int) -> Learned:
-        return source.batch(step, plan.seed, multiple, mirror, max(0.0, 1 - step / (EASY_UNTIL * plan.steps)))
-
-    with Prefetched(batch, plan.steps, workers) as batches:
-        log = fit(
-            method.network,
-            batches,
-            Check(held_out, plan.seed, multiple, mirror, options.device),
-            plan,
-            folder / "restorer",
-            options.device,
-            progress,
-        )
-    method.network.to("cpu").requires_grad_(False)
-    return method, {"last": log[-1]}
+    plan = options.plan(options.steps or STEPS, RATE)
+    return method, fitted(method, source, held_out, plan, folder, options.device, progress, workers)
 
 
 def anatomies(scans: list[Scan], data: HealthyData, progress: Progress) -> list[Anatomy]:

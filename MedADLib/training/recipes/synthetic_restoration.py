@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -31,7 +31,7 @@ from ...preprocessing.space import BRAIN
 from ...runtime.progress import Progress
 from ...scoring.metrics import Curve
 from ..data import HealthyData, Scan
-from ..loop import fit
+from ..loop import Plan, fit
 from ..prefetching import Prefetched
 
 if TYPE_CHECKING:
@@ -87,25 +87,43 @@ def train(
     deep = method.parameters.dimensions == 3
     source = SlabSource.of(data.train, data, positions, deep)
     held_out = SlabSource.of(data.validation, data, positions, deep, source)
-    plan = options.plan(options.steps or STEPS, RATE)
     progress.stage("restorer of synthetic anomalies", 0.0, 0.9)
+    plan = options.plan(options.steps or STEPS, RATE)
+    return method, fitted(method, source, held_out, plan, folder, options.device, progress, workers)
+
+
+def fitted(
+    method: SyntheticRestoration,
+    source: Source,
+    held_out: Source,
+    plan: Plan,
+    folder: Path,
+    device: str,
+    progress: Progress,
+    workers: int | None,
+) -> dict:
+    """Train the network of a method on the slabs of a source, see `train`; returns facts for the model file.
+
+    Args:
+        method: The method; its network ends on the CPU.
+        source: Where the slabs come from.
+        held_out: Source of the validation slabs.
+        plan: Steps and rate.
+        folder: Folder of the training.
+        device: Device of the training.
+        progress: Receives the steps.
+        workers: See `train`.
+    """
     multiple, mirror = method.parameters.multiple, method.parameters.mirror
 
     def batch(step: int) -> Learned:
         return source.batch(step, plan.seed, multiple, mirror, max(0.0, 1 - step / (EASY_UNTIL * plan.steps)))
 
+    check = Check(held_out, plan.seed, multiple, mirror, device)
     with Prefetched(batch, plan.steps, workers) as batches:
-        log = fit(
-            method.network,
-            batches,
-            Check(held_out, plan.seed, multiple, mirror, options.device),
-            plan,
-            folder / "restorer",
-            options.device,
-            progress,
-        )
+        log = fit(method.network, batches, check, plan, folder / "restorer", device, progress)
     method.network.to("cpu").requires_grad_(False)
-    return method, {"last": log[-1]}
+    return {"last": log[-1]}
 
 
 class Learned(NamedTuple):
@@ -118,6 +136,18 @@ class Learned(NamedTuple):
     clean: torch.Tensor
     degrees: torch.Tensor
     labels: torch.Tensor
+
+
+class Source(Protocol):
+    """Where slabs or blocks with synthetic anomalies come from; see `SlabSource`."""
+
+    deep: bool
+
+    def batch(self, step: int, seed: int, multiple: int, mirror: bool, ease: float = 0.0) -> Learned:
+        """Draw the batch of a step."""
+
+    def drawn(self, random: np.random.Generator, multiple: int, mirror: bool, ease: float = 0.0) -> Learned:
+        """Draw a batch of one."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -384,7 +414,7 @@ class Check:
         device: Device of the training.
     """
 
-    def __init__(self, source: SlabSource, seed: int, multiple: int, mirror: bool, device: str):
+    def __init__(self, source: Source, seed: int, multiple: int, mirror: bool, device: str):
         draws = [
             source.drawn(np.random.default_rng([seed, HELD_OUT, number]), multiple, mirror)
             for number in range(VALIDATION_BLOCKS if source.deep else VALIDATION_SLABS)
