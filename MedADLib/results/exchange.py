@@ -154,8 +154,10 @@ class Leftovers:
         for name in FILES:
             with suppress(OSError):
                 (self._folder / name).unlink()
-        for staging in self._folder.glob(f"{PREFIX}*"):
-            shutil.rmtree(staging, ignore_errors=True)
+        # A writer that was asked to end may remove its folder at the same moment.
+        with suppress(FileNotFoundError):
+            for staging in self._folder.glob(f"{PREFIX}*"):
+                shutil.rmtree(staging, ignore_errors=True)
         for path in self._missing:
             with suppress(OSError):
                 path.rmdir()

@@ -239,6 +239,22 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(tmp_path, kilobytes):
     assert small_enough or done.stdout == "exchange_result_unwritable\n"
 
 
+def test_a_writer_may_remove_its_folder_while_leftovers_are_removed(tmp_path, monkeypatch):
+    folder = tmp_path / "a" / "b"
+    leftovers = Leftovers(folder)
+    folder.mkdir(parents=True)
+
+    def scandir(path):
+        # As if the writer had been quicker.
+        Path(path).rmdir()
+        raise FileNotFoundError(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    leftovers.remove()
+    monkeypatch.undo()
+    assert not (tmp_path / "a").exists()
+
+
 def test_leftovers_are_removed_and_what_others_put_there_stays(tmp_path, detection):
     folder = tmp_path / "a" / "b"
     leftovers = Leftovers(folder)
