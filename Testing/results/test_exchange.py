@@ -246,7 +246,7 @@ def test_a_writer_may_remove_its_folder_while_leftovers_are_removed(tmp_path, mo
 
     def scandir(path):
         # As if the writer had been quicker.
-        Path(path).rmdir()
+        os.rmdir(path)
         raise FileNotFoundError(path)
 
     monkeypatch.setattr(os, "scandir", scandir)
